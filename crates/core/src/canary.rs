@@ -1,0 +1,52 @@
+//! Known bugs that the simulator must catch, each chosen by name. Without the feature `canaries` the question
+//! is answered "no" at compile time.
+
+/// A bug that can be switched on in one shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Canary {
+    /// The unmodified code.
+    #[default]
+    None,
+    /// Writes are acknowledged before the commit log is synced.
+    AckBeforeSync,
+    /// One acknowledgement fewer than asked for is enough.
+    AckAtWMinusOne,
+    /// A restart forgets how far the counters of the own actor went.
+    CounterReset,
+    /// An unclean restart goes on with the old incarnation.
+    IncarnationNotDurable,
+    /// Of concurrent causal versions only the latest is kept.
+    LastWriteWins,
+    /// A causal write's context is ignored, as if the write were blind.
+    ContextIgnored,
+    /// A plain write that a replica reports as beaten is not written once more.
+    NoSecondRound,
+    /// A strict read answers before its read repair is acknowledged.
+    ReadRepairNotAwaited,
+    /// A replica serves messages of an older layout.
+    StaleEpochAccepted,
+    /// Recovery takes the torn tail of the commit log for good.
+    TornTailAccepted,
+}
+
+impl Canary {
+    /// Every bug, for the test that each of them is caught.
+    pub const ALL: [Canary; 10] = [
+        Canary::AckBeforeSync,
+        Canary::AckAtWMinusOne,
+        Canary::CounterReset,
+        Canary::IncarnationNotDurable,
+        Canary::LastWriteWins,
+        Canary::ContextIgnored,
+        Canary::NoSecondRound,
+        Canary::ReadRepairNotAwaited,
+        Canary::StaleEpochAccepted,
+        Canary::TornTailAccepted,
+    ];
+
+    /// Whether this is the bug `bug`. Always false unless the feature `canaries` is on.
+    #[inline(always)]
+    pub fn is(self, bug: Canary) -> bool {
+        cfg!(feature = "canaries") && self == bug
+    }
+}

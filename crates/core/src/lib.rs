@@ -1,0 +1,37 @@
+//! What Clockwise thinks.
+//!
+//! Pure state machines: every input arrives as a value together with the time, every effect leaves through an
+//! [`outbox::Outbox`]. There is no socket, file, thread, clock or random source in this crate, so that the
+//! simulator runs the very code that production runs.
+//!
+//! | room | owns |
+//! |---|---|
+//! | [`ids`], [`hlc`], [`slot`] | names of things: nodes, actors, dots, epochs, times, slots |
+//! | [`version`] | the algebra of concurrent versions: dots, records, join, mint, tokens |
+//! | [`layout`] | members, the ring, slot → owners, the routing map that clients see |
+//! | [`request`], [`message`], [`outbox`] | the values that enter and leave |
+//! | [`storage`] | what core needs of a storage engine |
+//! | [`replica`] | the one door into storage: read, join, write one record |
+//! | [`coordinator`] | which replicas, how many answers, what to reply |
+//! | [`liveness`] | which peers answer, and whose clock is off |
+//! | [`shard`] | one shard of one server: all of the above behind `on_x` functions |
+//! | [`limits`] | every cap, with the relations between them |
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod canary;
+pub mod hlc;
+pub mod ids;
+pub mod layout;
+pub mod limits;
+pub mod message;
+pub mod outbox;
+pub mod request;
+pub mod slot;
+pub mod storage;
+pub mod varint;
+pub mod version;

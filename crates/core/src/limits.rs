@@ -1,0 +1,48 @@
+//! Every cap of this crate in one table, with the relations that must hold between them.
+
+/// Partitions of the key space, as in Redis Cluster.
+pub const SLOTS: u16 = 16_384;
+/// Cells of a data folder: single-threaded engines, `slot mod CELLS`.
+pub const CELLS: u16 = 16;
+/// Longest key, in bytes.
+pub const KEY_BYTES: usize = 4 * 1024;
+/// Longest value, in bytes.
+pub const VALUE_BYTES: usize = 1024 * 1024;
+/// Most concurrent versions of one key; a write that would add another is refused.
+pub const SIBLINGS: usize = 64;
+/// Longest encoded record, in bytes; a write that would exceed it is refused.
+pub const RECORD_BYTES: usize = 8 * 1024 * 1024;
+/// Longest encoded context token, in bytes.
+pub const TOKEN_BYTES: usize = 1024;
+/// Most ranges that a decoded set of dots may have.
+pub const DOT_RANGES: usize = 65_536;
+/// Default clock threshold: pairs of a printed vector clock.
+pub const CLOCK_PAIRS: usize = 10;
+/// Most replicas of a slot.
+pub const REPLICAS: usize = 16;
+/// Most members of a layout.
+pub const MEMBERS: usize = 4_096;
+/// Virtual nodes per unit of weight.
+pub const VIRTUAL_NODES: u32 = 256;
+/// Longest dc, rack or address text, in bytes.
+pub const NAME_BYTES: usize = 255;
+/// Furthest that a timestamp may be ahead of the own wall clock and still be adopted, in milliseconds.
+pub const CLOCK_SKEW_MS: u64 = 500;
+/// Operations in flight per shard; more are refused before anything is done.
+pub const OPERATIONS: usize = 16_384;
+/// Deadline of a request that names none, in milliseconds.
+pub const DEFAULT_TIMEOUT_MS: u64 = 5_000;
+/// Longest deadline that a request may name, in milliseconds.
+pub const MAX_TIMEOUT_MS: u64 = 60_000;
+/// A peer that has been silent for this long is asked last, in milliseconds.
+pub const SILENT_MS: u64 = 1_000;
+/// A quiet link is pinged this often, in milliseconds.
+pub const PING_MS: u64 = 250;
+/// The clock's durable reservation runs this far ahead, in milliseconds.
+pub const HLC_RESERVE_MS: u64 = 60_000;
+
+const _: () = assert!(SLOTS % CELLS == 0);
+const _: () = assert!(RECORD_BYTES > VALUE_BYTES + KEY_BYTES + TOKEN_BYTES);
+const _: () = assert!(PING_MS * 3 < SILENT_MS);
+const _: () = assert!(DEFAULT_TIMEOUT_MS <= MAX_TIMEOUT_MS && SILENT_MS < DEFAULT_TIMEOUT_MS);
+const _: () = assert!(HLC_RESERVE_MS > 4 * CLOCK_SKEW_MS);

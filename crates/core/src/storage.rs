@@ -1,0 +1,123 @@
+//! What core needs of a storage engine: one current record per key, opaque bytes in (slot, key) order.
+//!
+//! The interface is made of values. A lookup answers at once, or with the number of a job that somebody runs
+//! against the disk; a change answers with a log position, and "durable up to here" comes back later. Nothing
+//! here blocks and nothing here knows a file.
+
+use crate::{ids::Lsn, slot::Slot};
+use bytes::Bytes;
+
+/// A lookup that needs the disk. Unique within a shard while it is open.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct JobId(pub u64);
+
+/// Where an answer came from, for `explain` and for metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Probe {
+    /// The memtable (or one being flushed) had the record.
+    pub memtable: bool,
+    /// Tables that a Bloom filter or key range ruled out.
+    pub bloom_skips: u16,
+    /// Tables in which a block was looked at.
+    pub tables_read: u16,
+    /// Blocks that had to come from the disk.
+    pub disk_reads: u16,
+}
+
+/// A record as it is kept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Found {
+    /// The encoded record.
+    pub record: Bytes,
+    /// The log position of the write that put it there; [`Lsn`] 0 once it is in a table.
+    pub lsn: Lsn,
+    /// How it was found.
+    pub probe: Probe,
+}
+
+/// The answer to a lookup.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Lookup {
+    /// The record.
+    Hit(Found),
+    /// There is none.
+    Miss(Probe),
+    /// The disk knows; the result arrives later as [`Loaded`].
+    Job(JobId),
+}
+
+/// The result of a lookup that needed the disk.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Loaded {
+    /// Which lookup.
+    pub job: JobId,
+    /// The record, or none; or damage, which is never taken for absence.
+    pub result: Result<Option<Found>, LoadError>,
+    /// How it was looked for.
+    pub probe: Probe,
+}
+
+/// Why a lookup failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoadError {
+    /// A block that could hold the key fails its checksum.
+    Damaged,
+    /// The disk answered with an error.
+    Io,
+}
+
+/// One change of one slot. A list of them is applied as a whole or not at all.
+#[derive(Clone, Copy, Debug)]
+pub enum Mutation<'a> {
+    /// The key's record is now this.
+    Put {
+        /// The key.
+        key: &'a [u8],
+        /// The encoded record.
+        record: &'a [u8],
+        /// What it changes in the slot's count of live keys: −1, 0 or 1.
+        live: i8,
+    },
+    /// The key has no record any more.
+    Forget {
+        /// The key.
+        key: &'a [u8],
+        /// As above.
+        live: i8,
+    },
+    /// The slot's lines (what outlives forgotten records) are now this.
+    Lines(&'a [u8]),
+}
+
+/// Why nothing can be written at the moment. Reads go on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refusal {
+    /// The disk is nearly full.
+    DiskFull,
+    /// Flushes are behind and memory is at its bound.
+    Backlog,
+    /// A sync failed; the server stops.
+    Failed,
+}
+
+/// A shard's storage: the cells that the shard owns.
+pub trait Storage {
+    /// Looks up the record of a key.
+    fn get(&mut self, slot: Slot, key: &[u8]) -> Lookup;
+
+    /// Applies the mutations of one slot as a whole, visible to the next `get`. To be asked only after
+    /// [`Storage::admits`] said yes.
+    fn apply(&mut self, slot: Slot, mutations: &[Mutation<'_>]) -> Lsn;
+
+    /// The slot's lines as last applied; answered from memory.
+    fn lines(&self, slot: Slot) -> Option<Bytes>;
+
+    /// How many keys of the slot have a live version, as counted by [`Mutation`]s.
+    fn live(&self, slot: Slot) -> u64;
+
+    /// Whether writes are taken.
+    fn admits(&self) -> Result<(), Refusal>;
+
+    /// Everything at or below this position survives a power cut.
+    fn durable(&self) -> Lsn;
+}

@@ -1,0 +1,33 @@
+//! The algebra of concurrent versions: dotted version vectors with exact contexts.
+//!
+//! A **record** is what a replica keeps of a key: the concurrent versions, all dots ever incorporated (`seen`),
+//! the highest plain write (`mark`) and the latest time (`hi`). A delete is a dot in `seen` without a version.
+//! [`Record::join`] is commutative, associative, idempotent, and looks at no clock.
+//! Equal (seen, mark) means equal versions, apart from freed bytes.
+//!
+//! Sources: Preguiça, Baquero et al., "Dotted Version Vectors" (2010, 2012); Kulkarni et al. (2014) for the times.
+//!
+//! This room does not know who owns a slot, how many answers are enough, or what the time is.
+
+mod clock;
+mod codec;
+mod digest;
+mod dots;
+mod join;
+mod lines;
+mod mint;
+mod record;
+mod token;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use clock::{PrintedClock, print_clock};
+pub use digest::DigestKey;
+pub use dots::{DotRange, DotSet};
+pub use lines::SlotLines;
+pub use mint::{Intent, Mint, MintError, MintInput, amnesia, mint};
+pub use record::{Kind, Mark, Record, Value, Version};
+pub use token::{Token, TokenError, TokenKey};
+pub use write::{Payload, Write};

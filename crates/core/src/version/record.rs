@@ -1,0 +1,110 @@
+//! What a replica keeps of a key.
+use super::{DotSet, Token, Write};
+use crate::{
+    hlc::Hlc,
+    ids::Dot,
+    varint::Malformed,
+};
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// The highest (time, dot) of any register write ever incorporated.
+pub type Mark = Option<(Hlc, Dot)>;
+
+/// What a version is to concurrent ones.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Kind {
+    /// Kept as a sibling until a writer that saw it replaces it.
+    Causal,
+    /// Of concurrent ones the highest (time, dot) stays.
+    Register,
+}
+
+/// A version's bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Value {
+    /// The bytes.
+    Bytes(Bytes),
+    /// Expired, and its bytes are gone; the entry stays.
+    Freed,
+}
+
+/// One of the concurrent values of a key.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Version {
+    /// Its name.
+    pub dot: Dot,
+    /// The dots that it replaced.
+    pub ctx: DotSet,
+    /// When it was written.
+    pub time: Hlc,
+    /// The instant from which it is hidden, in wall-clock milliseconds.
+    pub expires_ms: Option<u64>,
+    /// Causal or register.
+    pub kind: Kind,
+    /// Its bytes.
+    pub value: Value,
+}
+
+impl Version {
+    /// Whether it is hidden at this instant.
+    pub fn expired(&self, wall_ms: u64) -> bool {
+        self.expires_ms.is_some_and(|at| at <= wall_ms) || self.value == Value::Freed
+    }
+}
+
+/// The state of a key at a replica. The empty record is "never heard of it".
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Record {
+    /// All dots ever incorporated.
+    pub seen: DotSet,
+    /// The highest plain write ever incorporated.
+    pub mark: Mark,
+    /// The latest time ever in it.
+    pub hi: Hlc,
+    /// The concurrent versions, sorted by dot.
+    pub versions: Vec<Version>,
+}
+
+impl Record {
+    /// Whether nothing is known of the key.
+    pub fn is_empty(&self) -> bool {
+        self.seen.is_empty()
+    }
+    /// Whether it has no version that counts as live (expired ones count until they are collected).
+    pub fn is_tombstone(&self) -> bool {
+        self.versions.is_empty() && !self.seen.is_empty()
+    }
+    /// The record without bodies: what a reader passes on.
+    pub fn token(&self) -> Token {
+        Token { seen: self.seen.clone(), mark: self.mark, hi: self.hi }
+    }
+    /// The version that a plain GET answers: the unexpired one with the highest (time, dot).
+    pub fn plain(&self, wall_ms: u64) -> Option<&Version> {
+        self.versions.iter().filter(|v| !v.expired(wall_ms)).max_by_key(|v| (v.time, v.dot))
+    }
+    /// Incorporates another record of the same key (JOIN of the specification, with `hi`).
+    pub fn join(&mut self, other: &Record) {
+        let _ = other;
+        todo!()
+    }
+    /// Incorporates a write: joins `record(write)`.
+    pub fn join_write(&mut self, write: &Write) {
+        let _ = write;
+        todo!()
+    }
+    /// Appends the stored form, with its version byte.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let _ = out;
+        todo!()
+    }
+    /// Reads the stored form; values share the buffer. Empty bytes are the empty record.
+    pub fn decode(bytes: Bytes) -> Result<Record, Malformed> {
+        let _ = bytes;
+        todo!()
+    }
+    /// Checks the invariants of the specification; what fails is a bug.
+    pub fn check(&self) -> Result<(), &'static str> {
+        todo!()
+    }
+}
