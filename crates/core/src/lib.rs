@@ -25,12 +25,14 @@ extern crate std;
 
 pub mod canary;
 pub mod hlc;
+pub mod identity;
 pub mod ids;
 pub mod layout;
 pub mod limits;
 pub mod message;
 pub mod outbox;
 pub mod request;
+pub mod shard;
 pub mod slot;
 pub mod storage;
 pub mod varint;

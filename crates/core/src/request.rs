@@ -222,6 +222,8 @@ pub enum Outcome {
     Read(ReadAnswer),
     /// A write.
     Written(WriteAnswer),
+    /// A number of live keys.
+    Counted(u64),
     /// An explanation.
     Explained(Explanation),
     /// Certainly not applied.

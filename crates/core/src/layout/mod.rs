@@ -13,7 +13,12 @@ mod tests;
 pub use map::{MapRow, RoutingMap};
 pub use member::{Addresses, Member};
 
-use crate::{ids::{Epoch, MemberNumber, NodeId}, slot::Slot, varint::Malformed, version::{DigestKey, TokenKey}};
+use crate::{
+    ids::{Epoch, MemberNumber, NodeId},
+    slot::Slot,
+    varint::Malformed,
+    version::{DigestKey, TokenKey},
+};
 use alloc::vec::Vec;
 use bytes::Bytes;
 

@@ -1,7 +1,7 @@
 //! Vector clocks as clients see them, cut to the clock threshold.
 use super::Version;
-use alloc::{string::String, vec::Vec};
 use crate::ids::Actor;
+use alloc::{string::String, vec::Vec};
 
 /// A printed clock.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,6 +1,10 @@
 //! One write at its coordinator (PUT of the specification).
 use super::{Payload, Record, SlotLines, Token, Write};
-use crate::{canary::Canary, hlc::Hlc, ids::{Actor, Epoch}};
+use crate::{
+    canary::Canary,
+    hlc::Hlc,
+    ids::{Actor, Epoch},
+};
 use bytes::Bytes;
 
 /// What the writer means.

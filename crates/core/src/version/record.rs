@@ -1,10 +1,6 @@
 //! What a replica keeps of a key.
 use super::{DotSet, Token, Write};
-use crate::{
-    hlc::Hlc,
-    ids::Dot,
-    varint::Malformed,
-};
+use crate::{hlc::Hlc, ids::Dot, varint::Malformed};
 use alloc::vec::Vec;
 use bytes::Bytes;
 

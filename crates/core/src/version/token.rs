@@ -1,6 +1,9 @@
 //! What clients call the context: a record without bodies, bound to its key.
 use super::{DotSet, Mark};
-use crate::{hlc::Hlc, varint::{Malformed, Reader}};
+use crate::{
+    hlc::Hlc,
+    varint::{Malformed, Reader},
+};
 use alloc::vec::Vec;
 use bytes::Bytes;
 

@@ -1,6 +1,10 @@
 //! A write as it travels: one dot, its own time, its own context.
 use super::{DotSet, Kind, Mark, Record};
-use crate::{hlc::Hlc, ids::{Dot, Epoch}, varint::{Malformed, Reader}};
+use crate::{
+    hlc::Hlc,
+    ids::{Dot, Epoch},
+    varint::{Malformed, Reader},
+};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
