@@ -1,0 +1,14 @@
+//! What Clockwise does: sockets, clocks, threads, configuration and the `clockwise` binary.
+//!
+//! The only crate that knows tokio, the network and the machine's clock. It decides nothing that `core` should
+//! decide.
+//!
+//! | room | owns |
+//! |---|---|
+//! | [`settings`] | flags, environment, file and defaults, made into one checked value |
+//! | [`folder`] | the data folder: its lock, the identity and the layout, durable before they are used |
+//! | [`client`] | a small blocking Redis client for the command line |
+//! | [`logging`] | structured logs |
+#![forbid(unsafe_code)]
+
+pub mod settings;
