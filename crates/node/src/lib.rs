@@ -7,8 +7,11 @@
 //! |---|---|
 //! | [`settings`] | flags, environment, file and defaults, made into one checked value |
 //! | [`folder`] | the data folder: its lock, the identity and the layout, durable before they are used |
+//! | [`http`] | the HTTP door: health and metrics |
 //! | [`client`] | a small blocking Redis client for the command line |
 //! | [`logging`] | structured logs |
 #![forbid(unsafe_code)]
 
+pub mod http;
+pub mod logging;
 pub mod settings;
