@@ -231,7 +231,7 @@ impl Shard {
         new: &Record,
         cx: &mut Context<'_, S>,
     ) -> Lsn {
-        debug_assert_eq!(new.check(), Ok(()));
+        debug_assert_eq!(new.check(), Ok(()), "what is kept obeys the algebra");
         let live = i8::from(!new.versions.is_empty()) - i8::from(had_versions);
         let mut encoded = core::mem::take(&mut self.scratch);
         encoded.clear();
