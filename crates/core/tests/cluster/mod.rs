@@ -176,6 +176,7 @@ impl Cluster {
         let mut out = Outbox::default();
         let result = input(&mut server.shard, now, &mut server.store, &mut out);
         let from = MemberNumber(number);
+        let mut installs = Vec::new();
         for send in out.sends {
             for to in send.to {
                 self.queue.push_back((from, to, send.message.clone()));
@@ -187,14 +188,20 @@ impl Cluster {
             match action {
                 Action::TakeIncarnation(incarnation) => server.shard.on_incarnation(incarnation),
                 Action::ReserveHlc(reserved) => server.shard.on_hlc_reserved(reserved),
-                Action::InstallLayout(bytes) => {
-                    let layout = Arc::new(Layout::decode(bytes).unwrap());
-                    self.with(number, |shard, now, store, out| shard.on_layout(layout, now, store, out));
-                    break;
-                }
+                Action::InstallLayout(bytes) => installs.push(Arc::new(Layout::decode(bytes).unwrap())),
             }
         }
+        for layout in installs {
+            self.install(number, layout);
+        }
         result
+    }
+
+    /// A server has made a layout durable.
+    pub fn install(&mut self, number: u32, layout: Arc<Layout>) {
+        let input: Box<dyn FnOnce(&mut Shard, Now, &mut Memory, &mut Outbox)> =
+            Box::new(move |shard, now, store, out| shard.on_layout(layout, now, store, out));
+        self.with(number, input);
     }
 
     pub fn link(&mut self, at: u32, peer: u32, state: LinkState) {
