@@ -44,7 +44,8 @@ impl<'a> Balance<'a> {
         let weight: Vec<i64> = choices.weights().iter().map(|&weight| i64::from(weight)).collect();
         let mut load = alloc::vec![0; weight.len()];
         masters.iter().for_each(|&master| load[usize::from(master)] += 1);
-        let live_load: i64 = load.iter().zip(&weight).filter(|&(_, &weight)| weight > 0).map(|(load, _)| load).sum();
+        let live_load: i64 =
+            load.iter().zip(&weight).filter(|&(_, &weight)| weight > 0).map(|(load, _)| load).sum();
         let live_weight = weight.iter().sum::<i64>().max(1);
         let part = weight.iter().map(|weight| (live_load * weight + live_weight - 1) / live_weight).collect();
         Balance { choices, masters, load, weight, part }
@@ -177,7 +178,9 @@ impl<'a> Balance<'a> {
             }
             carvings.extend(open);
         }
-        carvings.sort_by_key(|carving| (core::cmp::Reverse(carving.slots.len()), carving.slots.start, carving.to));
+        carvings.sort_by_key(|carving| {
+            (core::cmp::Reverse(carving.slots.len()), carving.slots.start, carving.to)
+        });
         carvings
     }
 
