@@ -56,10 +56,12 @@ impl RoutingMap {
             match rows.last_mut().filter(|row| row.master == number(master)) {
                 Some(row) => {
                     row.last = slot;
-                    row.replicas.retain(|replica| choices.of(at).iter().any(|&other| number(other) == *replica));
+                    row.replicas
+                        .retain(|replica| choices.of(at).iter().any(|&other| number(other) == *replica));
                 }
                 None => {
-                    let others = choices.of(at).iter().filter(|&&other| other != master && choices.live(other));
+                    let others =
+                        choices.of(at).iter().filter(|&&other| other != master && choices.live(other));
                     let replicas = others.map(|&other| number(other)).collect();
                     rows.push(MapRow { first: slot, last: slot, master: number(master), replicas });
                 }
