@@ -44,9 +44,13 @@ fn outline(value: &Value, depth: usize, out: &mut String) {
     let leaf = |value: &Value| match value {
         Value::String(text) => Some(text.clone()),
         Value::Array(items) if items.is_empty() => Some("none".to_owned()),
-        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => {
-            Some(items.iter().map(|item| item.as_str().map_or(item.to_string(), str::to_owned)).collect::<Vec<_>>().join(" "))
-        }
+        Value::Array(items) if items.iter().all(|item| !item.is_object() && !item.is_array()) => Some(
+            items
+                .iter()
+                .map(|item| item.as_str().map_or(item.to_string(), str::to_owned))
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
         Value::Object(_) | Value::Array(_) => None,
         Value::Null => Some("-".to_owned()),
         other => Some(other.to_string()),

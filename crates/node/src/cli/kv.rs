@@ -52,9 +52,11 @@ pub struct Get {
 
 /// Flags of `put`.
 #[derive(Args)]
-#[command(after_help = "Without --context and --causal the write is plain, as by SET: it replaces what the server \
+#[command(
+    after_help = "Without --context and --causal the write is plain, as by SET: it replaces what the server \
                         has seen. With --context it replaces exactly what the read saw that gave the context; \
-                        with --causal it replaces nothing, and concurrent values stay side by side.")]
+                        with --causal it replaces nothing, and concurrent values stay side by side."
+)]
 pub struct Put {
     /// The key
     key: String,
@@ -109,10 +111,16 @@ impl Get {
         }
         let values = reply.field(b"values").and_then(Reply::as_elements).unwrap_or_default();
         if self.raw && values.len() > 1 {
-            return Err(format!("the key has {} concurrent values; leave --raw out to see them", values.len()).into());
+            return Err(format!(
+                "the key has {} concurrent values; leave --raw out to see them",
+                values.len()
+            )
+            .into());
         }
         let Some(value) = values.first() else { return Ok(no_value()) };
-        if self.raw && let Some(bytes) = value.field(b"value").and_then(Reply::as_bytes) {
+        if self.raw
+            && let Some(bytes) = value.field(b"value").and_then(Reply::as_bytes)
+        {
             std::io::stdout().write_all(bytes)?;
         }
         Ok(ExitCode::SUCCESS)

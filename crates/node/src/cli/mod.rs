@@ -7,13 +7,11 @@ mod explain;
 mod init;
 mod kv;
 mod server;
-mod start;
 mod status;
 mod table;
 
 pub use init::{InitError, Initialised, initialise};
 
-use crate::dev;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -31,12 +29,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run one server
-    Start(Box<start::Start>),
     /// Make a cluster of servers that run and belong to none
     Init(init::Init),
-    /// Run a whole cluster on this machine, each server a process of its own
-    Dev(dev::Dev),
     /// Show servers, layout and numbers of a cluster
     Status(status::Status),
     /// Read the values of a key, with their context
@@ -52,9 +46,7 @@ enum Command {
 /// Runs what the command line says.
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Start(start) => start.run(),
         Command::Init(init) => init.run(),
-        Command::Dev(dev) => dev.run(),
         Command::Status(status) => status.run(),
         Command::Get(get) => get.run(),
         Command::Put(put) => put.run(),

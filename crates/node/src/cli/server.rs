@@ -41,9 +41,14 @@ pub struct ServerFlags {
 }
 
 impl ServerFlags {
+    /// The password, if there is one.
+    pub fn password(&self) -> std::io::Result<Option<String>> {
+        self.password.read()
+    }
+
     /// Connects.
     pub fn connect(&self) -> Result<Client, Box<dyn std::error::Error>> {
-        Ok(connect(&self.server, self.password.read()?.as_deref())?)
+        Ok(connect(&self.server, self.password()?.as_deref())?)
     }
 }
 

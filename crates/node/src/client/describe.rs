@@ -15,7 +15,9 @@ pub fn to_json(reply: &Reply) -> Value {
             serde_json::from_slice(digits).unwrap_or_else(|_| text(digits))
         }
         Reply::Array(items) | Reply::Set(items) | Reply::Push(items) => items.iter().map(to_json).collect(),
-        Reply::Map(pairs) => pairs.iter().map(|(name, value)| (label(name), to_json(value))).collect::<Map<_, _>>().into(),
+        Reply::Map(pairs) => {
+            pairs.iter().map(|(name, value)| (label(name), to_json(value))).collect::<Map<_, _>>().into()
+        }
         Reply::Attributed { reply, .. } => to_json(reply),
     }
 }

@@ -30,7 +30,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn answers_errors_and_json_are_told_apart() {
-    let address = server(&["%1\r\n+proto\r\n:3\r\n", "-ERR no\r\n", "$8\r\n{\"a\": 7}\r\n", "*2\r\n:1\r\n$1\r\n\u{7f}\r\n"]);
+    let address = server(&[
+        "%1\r\n+proto\r\n:3\r\n",
+        "-ERR no\r\n",
+        "$8\r\n{\"a\": 7}\r\n",
+        "*2\r\n:1\r\n$1\r\n\u{7f}\r\n",
+    ]);
     let mut client = Client::connect(&address, Some("secret"), SECOND).unwrap();
     assert!(matches!(client.call(&[b"X"]), Err(ClientError::Refused(text)) if text == "ERR no"));
     assert_eq!(client.json::<serde_json::Value>(&[b"Y"]).unwrap(), json!({ "a": 7 }));

@@ -75,7 +75,11 @@ impl Init {
 }
 
 /// Asks every server who it is, and gives the layout to those that have none.
-pub fn initialise(servers: &[String], replicas: u8, password: Option<&str>) -> Result<Initialised, InitError> {
+pub fn initialise(
+    servers: &[String],
+    replicas: u8,
+    password: Option<&str>,
+) -> Result<Initialised, InitError> {
     let mut clients = Vec::with_capacity(servers.len());
     for server in servers {
         let at = |error| InitError::Server { server: server.clone(), error };
@@ -109,7 +113,9 @@ fn random(bytes: &mut [u8]) -> Result<(), String> {
 impl fmt::Display for InitError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            InitError::Server { server, error: error @ ClientError::Refused(_) } => write!(f, "{server}: {error}"),
+            InitError::Server { server, error: error @ ClientError::Refused(_) } => {
+                write!(f, "{server}: {error}")
+            }
             InitError::Server { error, .. } => write!(f, "{error}"),
             InitError::Plan(why) => f.write_str(why),
         }

@@ -21,13 +21,20 @@ pub(super) struct Plan {
 pub(super) type Random<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<(), String>;
 
 /// Takes over the layout that one of the servers has, or mints one.
-pub(super) fn plan(servers: &[(String, Identified)], replicas: u8, random: Random<'_>) -> Result<Plan, String> {
+pub(super) fn plan(
+    servers: &[(String, Identified)],
+    replicas: u8,
+    random: Random<'_>,
+) -> Result<Plan, String> {
     let mut nodes = Vec::new();
     for (server, identified) in servers {
         let node = NodeId::parse(&identified.node)
             .ok_or_else(|| format!("{server} gave `{}` as its node id", identified.node))?;
         if let Some(twice) = nodes.iter().position(|earlier| *earlier == node) {
-            return Err(format!("{} and {server} are one and the same server: give each once", servers[twice].0));
+            return Err(format!(
+                "{} and {server} are one and the same server: give each once",
+                servers[twice].0
+            ));
         }
         nodes.push(node);
     }
@@ -114,7 +121,7 @@ fn mint(
         digest_key: DigestKey(digest_key),
         members,
     };
-    Layout::new(spec).map_err(|error| format!("these servers make no layout: {error:?}"))
+    Layout::new(spec).map_err(|error| format!("these servers make no layout: {error}"))
 }
 
 /// Bytes as hex digits.

@@ -80,7 +80,8 @@ fn what_cannot_be_one_cluster_is_refused() {
     install(&mut mixed[0], &one);
     let other_members = planned(&mixed, 1).unwrap_err();
     assert!(other_members.contains("other servers"), "{other_members}");
-    install(&mut mixed[1], &planned(&mixed[1..2], 1).unwrap());
+    let alone = planned(&mixed[1..2], 1).unwrap();
+    install(&mut mixed[1], &alone);
     mixed[1].1.cluster = Some("77".repeat(16));
     let two_clusters = planned(&mixed, 1).unwrap_err();
     assert!(two_clusters.contains("two clusters"), "{two_clusters}");
