@@ -5,7 +5,8 @@ mod cluster;
 
 use clockwise_core::{
     ids::MemberNumber,
-    layout::{Layout, MAP_ROWS, Member, RoutingMap},
+    layout::{Layout, Member, RoutingMap},
+    limits::MAP_ROWS,
     slot::Slot,
 };
 use cluster::{layout, member};
