@@ -12,12 +12,15 @@
 //! | [`dev`] | a whole cluster on one machine |
 //! | [`status`] | what a server says of itself and its cluster |
 //! | [`client`] | a small blocking Redis client for the command line |
+//! | [`signals`] | SIGTERM and SIGINT |
 //! | [`logging`] | structured logs |
 #![forbid(unsafe_code)]
 
 pub mod cli;
 pub mod client;
+pub mod dev;
 pub mod http;
 pub mod logging;
 pub mod settings;
+pub mod signals;
 pub mod status;

@@ -11,7 +11,9 @@ mod status;
 mod table;
 
 pub use init::{InitError, Initialised, initialise};
+pub use server::Password;
 
+use crate::dev;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -31,6 +33,8 @@ struct Cli {
 enum Command {
     /// Make a cluster of servers that run and belong to none
     Init(init::Init),
+    /// Run a whole cluster on this machine, each server a process of its own
+    Dev(dev::Dev),
     /// Show servers, layout and numbers of a cluster
     Status(status::Status),
     /// Read the values of a key, with their context
@@ -47,6 +51,7 @@ enum Command {
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Init(init) => init.run(),
+        Command::Dev(dev) => dev.run(),
         Command::Status(status) => status.run(),
         Command::Get(get) => get.run(),
         Command::Put(put) => put.run(),
@@ -60,7 +65,7 @@ pub fn run() -> ExitCode {
 }
 
 /// What a subcommand answers; the error is one line for people.
-type Done = Result<ExitCode, Box<dyn std::error::Error>>;
+pub(crate) type Done = Result<ExitCode, Box<dyn std::error::Error>>;
 
 /// The exit code of a read that found nothing.
 fn no_value() -> ExitCode {
