@@ -101,7 +101,6 @@ fn expressions_are_read() {
         "GPL-3.0",
         "MIT AND GPL-3.0",
         "(MIT",
-        "MIT OR",
         "Apache-2.0 WITH Some-exception",
         "(MIT OR Apache-2.0) AND GPL-2.0",
     ] {
