@@ -18,10 +18,14 @@ pub const GATHER_BYTES: usize = 32 * 1024 * 1024;
 pub const LINK_BYTES: usize = 8 * 1024 * 1024;
 /// Buffers larger than this are given back when they are empty.
 pub const KEEP_BUFFER_BYTES: usize = 256 * 1024;
-/// Bytes asked of a client's socket at a time.
-pub const CLIENT_READ_BYTES: usize = 16 * 1024;
-/// Bytes asked of a peer's socket at a time.
-pub const PEER_READ_BYTES: usize = 256 * 1024;
+/// Room for a client's bytes at first, and what is always left for more.
+pub const CLIENT_READ_BYTES: usize = 2 * 1024;
+/// Most room that is made for a client's bytes at a time.
+pub const CLIENT_READ_MOST_BYTES: usize = 64 * 1024;
+/// Room that is made for a peer's bytes when there is too little.
+pub const PEER_READ_BYTES: usize = 64 * 1024;
+/// Least room in which a peer's bytes are received.
+pub const PEER_SPARE_BYTES: usize = 16 * 1024;
 /// Requests that wait in a shard's mailbox; more are refused as overload.
 pub const MAILBOX_REQUESTS: usize = OPERATIONS;
 /// Bytes that wait for the commit log; above it no write is admitted.
@@ -30,6 +34,8 @@ pub const LOG_BACKLOG_BYTES: usize = 64 * 1024 * 1024;
 pub const LOG_GATHER_MS: u64 = 5;
 /// Shards look at their deadlines this often, in milliseconds.
 pub const TICK_MS: u64 = 10;
+/// Shards publish their gauges this often, in milliseconds.
+pub const PUBLISH_MS: u64 = 1_000;
 /// A peer has this long for its handshake, and a connect to it, in milliseconds.
 pub const HANDSHAKE_MS: u64 = 2_000;
 /// Handshakes that are served at the same time.
@@ -44,8 +50,6 @@ pub const MAP_RETURN_MS: u64 = 1_000;
 pub const DRAIN_MS: u64 = 2_000;
 /// Rounds of effects that one flush may answer with further inputs.
 pub const FLUSH_ROUNDS: usize = 64;
-/// Connections that an accepting task takes in one go.
-pub const ACCEPT_BATCH: usize = 64;
 /// Longest pause after a failed accept, in milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 

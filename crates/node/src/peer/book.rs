@@ -57,6 +57,14 @@ impl PeerBook {
         Some(entry.said.as_ref().unwrap_or(&entry.listed).clone())
     }
 
+    /// Where to dial it: what it said last and what the layout says, in turn.
+    pub(crate) fn dial_address(&self, peer: MemberNumber, attempt: usize) -> Option<String> {
+        let entries = self.lock();
+        let entry = entries.get(&peer)?;
+        let said = entry.said.as_ref().filter(|_| attempt % 2 == 1);
+        Some(said.unwrap_or(&entry.listed).peer.clone())
+    }
+
     /// How many shards it has, once it said so.
     pub(crate) fn shards(&self, peer: MemberNumber) -> Option<u16> {
         self.lock().get(&peer)?.shards

@@ -78,8 +78,8 @@ pub(crate) struct Connection {
     pub(crate) barrier: Option<Seq>,
     /// The connection's task, while it waits until it may go on.
     pub(crate) resume: Option<Waker>,
-    /// Close once the output is written.
-    pub(crate) closing: bool,
+    /// The socket is closed; nothing more starts.
+    pub(crate) broken: bool,
     /// Fewest acknowledgements of a write since the last `WAIT`.
     pub(crate) least_acks: Option<usize>,
     /// The largest reply so far, in bytes: how much a command in flight may cost.
@@ -98,7 +98,7 @@ impl Connection {
             replies: ReplyQueue::new(),
             barrier: None,
             resume: None,
-            closing: false,
+            broken: false,
             least_acks: None,
             largest_reply: 0,
         }

@@ -234,8 +234,7 @@ impl ShardState {
 
     /// As [`ShardState::say`].
     pub(crate) fn say_as(&mut self, start: Start, write: impl FnOnce(&mut ReplyWriter<'_>)) {
-        let metrics = &self.shared.metrics.shards[usize::from(self.id)];
-        metrics.commands[start.kind].done.one();
+        self.metrics.commands[start.kind].done.one();
         let Some(client) = self.connections.get_mut(start.connection) else { return };
         let protocol = client.session.protocol;
         if client.replies.is_empty() {

@@ -5,20 +5,29 @@
 //! commands ([`replies`]). Nothing here waits for storage or peers, and no byte is written but by the flush.
 
 mod accept;
+mod answers;
+mod at_once;
+mod cluster;
+mod config;
 mod connection;
+mod counted;
 mod execute;
 mod failure;
 mod gather;
+mod info;
 mod render;
 mod replies;
 mod serve;
+mod session;
 
 pub(crate) use accept::accept;
+pub(crate) use answers::Stage;
 pub(crate) use connection::{Connection, Pending, Ready, Session, Work};
+pub(crate) use counted::COUNTED;
 pub(crate) use failure::Failure;
 pub(crate) use gather::{Gather, Wanted};
 pub(crate) use replies::Seq;
-pub(crate) use serve::serve;
+pub(crate) use serve::welcome;
 
 /// Which port a client came through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

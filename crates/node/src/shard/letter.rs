@@ -2,8 +2,9 @@
 
 use crate::{
     peer::Handover,
-    redis::Door,
-    shard::tickets::CountTargets,
+    redis::{Door, Seq},
+    server::InstallError,
+    shard::{Key, tickets::CountTargets},
 };
 use clockwise_core::{
     hlc::Hlc,
@@ -60,14 +61,23 @@ pub(crate) enum Letter {
     Client(std::net::TcpStream, Door),
     /// A peer connected and proved who it is.
     Link(Box<Handover>),
-    /// A peer said how many shards it has.
-    PeerShards(MemberNumber, u16),
+    /// A peer said how many shards it has; the book knows.
+    PeerShards(MemberNumber),
+    /// A client's layout was installed, or not.
+    Installed {
+        /// The client's connection.
+        connection: Key,
+        /// The place of the reply.
+        seq: Seq,
+        /// Whether it was.
+        result: Result<(), InstallError>,
+    },
     /// A layout is durable.
     Layout(Arc<Layout>),
     /// An incarnation is durable.
     Incarnation(u32),
     /// The clock is reserved up to here.
-    HlcReserved(Hlc),
+    ClockReserved(Hlc),
     /// Stop: take nothing more, let what is in flight end, then leave.
     Stop,
 }

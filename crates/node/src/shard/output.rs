@@ -4,9 +4,8 @@
 //! waits for the socket.
 
 use crate::limits::KEEP_BUFFER_BYTES;
-use std::io;
-use std::rc::Rc;
-use tokio::net::tcp::OwnedWriteHalf;
+use std::{io, net::Shutdown, rc::Rc};
+use tokio::net::{TcpStream, tcp::OwnedWriteHalf};
 
 /// How a write ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,6 +63,15 @@ impl Output {
             self.sent = 0;
         }
         (progress, taken)
+    }
+
+    /// Closes the socket in both directions; whoever reads from it sees the end.
+    pub(crate) fn shut_down(&mut self) {
+        self.bytes = Vec::new();
+        self.sent = 0;
+        let socket: &TcpStream = (*self.socket).as_ref();
+        // It may be closed already.
+        let _ = socket2::SockRef::from(socket).shutdown(Shutdown::Both);
     }
 
     fn write_on(&mut self) -> Progress {

@@ -13,17 +13,20 @@ use super::{
 use crate::{
     peer::Links,
     redis::Connection,
-    server::{Shared, clock::Reading, report::Trace},
+    limits::PUBLISH_MS,
+    server::{MapKeeper, Shared, clock::Reading, metrics::ShardMetrics},
 };
 use clockwise_core::{
+    hlc::Hlc,
     ids::MemberNumber,
     layout::Layout,
     limits::OPERATIONS,
     message::Message,
     outbox::Outbox,
-    request::{Outcome, Rejected, Request},
+    request::{Outcome, Rejected, Request, Ticket},
     shard::{LinkState, Shard, ShardConfig},
     slot::Slot,
+    storage::Storage,
 };
 use clockwise_store::{Engine, JobDone};
 use std::{cell::RefCell, rc::Rc, sync::Arc, task::Waker};
@@ -67,8 +70,12 @@ pub(crate) struct ShardState {
     pub(super) log_waker: Option<Waker>,
     /// Nothing new is taken.
     pub(crate) stopping: bool,
-    /// What is told to other threads from time to time.
-    pub(crate) trace: Trace,
+    /// This shard's counters.
+    pub(crate) metrics: Arc<ShardMetrics>,
+    /// When the map shows what; shard 0 only.
+    map: MapKeeper,
+    /// When the gauges were set, in monotonic milliseconds.
+    published_ms: u64,
 }
 
 impl ShardState {
@@ -93,7 +100,9 @@ impl ShardState {
             log_due: false,
             log_waker: None,
             stopping: false,
-            trace: Trace::default(),
+            metrics: Arc::clone(&shared.metrics.shards[usize::from(id)]),
+            map: MapKeeper::default(),
+            published_ms: 0,
             shared,
         }
     }
@@ -163,7 +172,7 @@ impl ShardState {
     pub(crate) fn on_message(&mut self, from: MemberNumber, message: Message) {
         let misrouted = message.slot.is_some_and(|slot| self.owner_of(slot) != self.id);
         if misrouted {
-            return self.trace.misrouted.one();
+            return self.metrics.misrouted.one();
         }
         if let Some(core) = &mut self.core {
             core.on_message(from, message, self.reading.now, &mut self.store, &mut self.outbox);
@@ -189,6 +198,28 @@ impl ShardState {
         }
     }
 
+    /// Tells other threads how things stand: the routing map at once, gauges once a second.
+    pub(super) fn publish(&mut self) {
+        let Some(core) = &self.core else { return };
+        let now_ms = self.reading.now.mono_ms;
+        if self.id == 0
+            && let Some(topology) = self.map.look(core.layout(), &|peer| core.is_live(peer), now_ms)
+        {
+            tracing::info!(live = ?topology.live, rows = topology.map.rows.len(), "new routing map");
+            self.shared.set_topology(Arc::new(topology));
+        }
+        if now_ms < self.published_ms + PUBLISH_MS && self.published_ms > 0 {
+            return;
+        }
+        self.published_ms = now_ms.max(1);
+        let (up, wanted) = self.links.count();
+        self.metrics.links_up.set(up);
+        self.metrics.links_wanted.set(wanted);
+        let own_slots = Slot::all().filter(|&slot| self.owner_of(slot) == self.id);
+        let live_keys = own_slots.map(|slot| self.store.live(slot)).sum();
+        self.metrics.set_gauges(core.stats(), self.store.engine.stats(), live_keys);
+    }
+
     /// The log is durable up to here.
     pub(super) fn on_durable(&mut self, durable: clockwise_core::ids::Lsn) {
         self.store.engine.on_durable(durable);
@@ -207,6 +238,26 @@ impl ShardState {
             }
         }
         self.flush_later();
+    }
+
+    /// Another shard answered a request of this one.
+    pub(super) fn on_reply(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.outbox.replies.push((ticket, outcome));
+        self.flush_later();
+    }
+
+    /// An incarnation is durable.
+    pub(super) fn on_incarnation(&mut self, incarnation: u32) {
+        if let Some(core) = &mut self.core {
+            core.on_incarnation(incarnation);
+        }
+    }
+
+    /// The clock is reserved further than before.
+    pub(super) fn on_clock_reserved(&mut self, reserved: Hlc) {
+        if let Some(core) = &mut self.core {
+            core.on_hlc_reserved(reserved);
+        }
     }
 
     /// A layout is durable: the first one makes this shard serve.
@@ -228,7 +279,7 @@ impl ShardState {
                     clock_reserved: life.clock_reserved,
                     canary: Default::default(),
                 };
-                self.core = Some(Shard::new(config, Arc::clone(&layout), now));
+                self.core = Some(Shard::new(config, Arc::clone(&layout)));
             }
         }
         self.flush_later();
