@@ -1,20 +1,83 @@
-fn main(){
-use clockwise_core::{ids::*, layout::*, version::*};
-for (n,weights,dcs) in [(1,1,1),(3,0,1),(4,0,1),(5,0,1),(6,0,1),(12,0,1),(12,1,1),(12,1,3),(30,0,1),(99,0,1),(99,1,3),(1000,0,1)] {
- for seed in 0..2u64 {
-  let mut r = fastrand::Rng::with_seed(seed*1000+n);
-  let members = (0..n).map(|i| Member{number:MemberNumber(i as u32+1),node:NodeId(core::array::from_fn(|_| r.u8(..))),token_seed:r.u64(..),weight: if weights==1 {[1,2,4][(i%3) as usize]} else {1}, dc: format!("dc{}",(i/3)%dcs), rack:String::new(),addresses:Addresses::default()}).collect();
-  let t=std::time::Instant::now();
-  let l=Layout::new(LayoutSpec{cluster:[0;16],epoch:Epoch(1),replicas:3,token_key:TokenKey([0;16]),digest_key:DigestKey([0;16]),members}).unwrap();
-  let t1=t.elapsed();
-  let t=std::time::Instant::now();
-  let m=RoutingMap::new(&l,&|_|true);
-  let t2=t.elapsed();
-  let total: f64=l.spec().members.iter().map(|m| m.weight as f64).sum();
-  let ratio = |count: &dyn Fn(MemberNumber)->f64, all: f64| { let v: Vec<f64> = l.spec().members.iter().map(|m| count(m.number)/(all*m.weight as f64/total)).collect(); (v.iter().cloned().fold(9.0,f64::min), v.iter().cloned().fold(0.0,f64::max)) };
-  let sh=l.shares();
-  let a=ratio(&|x| sh.iter().find(|s| s.0==x).unwrap().1 as f64, 16384.0*3.0);
-  let b=ratio(&|x| m.rows.iter().filter(|r| r.master==x).map(|r| (r.last.number()-r.first.number()+1) as f64).sum(), 16384.0);
-  println!("{n} w{weights} dc{dcs}: layout {t1:?} map {t2:?} rows {} owned {} share {:.3}..{:.3} master {:.3}..{:.3}", m.rows.len(), m.owned_slots,a.0,a.1,b.0,b.1);
- }}
+//! Prints the tables of `docs/ring.md`: `cargo run --release -p clockwise-core --example ring_table`.
+
+#[path = "../tests/ring/measure.rs"]
+mod measure;
+
+use clockwise_core::{ids::MemberNumber, layout::RoutingMap};
+use measure::{Shape, highest, lowest, mean, measure};
+use std::time::Instant;
+
+const SEEDS: u64 = 10;
+
+fn main() {
+    load_and_movement();
+    println!();
+    routing_map();
+}
+
+fn load_and_movement() {
+    println!(
+        "| servers | weights | dcs | most loaded, mean | worst seed | perfect ring | mean without structure | least loaded | join moves | leave moves | replicas changed per slot |"
+    );
+    println!("|---:|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|");
+    for shape in Shape::all() {
+        let seeds: Vec<_> = (0..SEEDS).map(|seed| measure(shape, seed)).collect();
+        let layout = shape.layout(0);
+        let ideal = measure::ideal(&layout);
+        let perfect =
+            measure::perfect(&layout).into_iter().zip(ideal).map(|(perfect, ideal)| perfect / ideal);
+        println!(
+            "| {} | {} | {} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} | {:.3} ({:.2}–{:.2}) | {:.3} ({:.2}–{:.2}) | {} |",
+            shape.members,
+            if shape.mixed { "1:2:4" } else { "equal" },
+            shape.dcs,
+            mean(&seeds, |seed| seed.most),
+            highest(&seeds, |seed| seed.most),
+            perfect.fold(0.0, f64::max),
+            mean(&seeds, |seed| seed.most_of_possible),
+            mean(&seeds, |seed| seed.least),
+            mean(&seeds, |seed| seed.join),
+            lowest(&seeds, |seed| seed.join),
+            highest(&seeds, |seed| seed.join),
+            mean(&seeds, |seed| seed.leave),
+            lowest(&seeds, |seed| seed.leave),
+            highest(&seeds, |seed| seed.leave),
+            seeds.iter().map(|seed| seed.changed).max().unwrap_or(0),
+        );
+    }
+}
+
+fn routing_map() {
+    println!(
+        "| servers | weights | dcs | rows | slots in one hop | most loaded master | least | ring ms | map ms |"
+    );
+    println!("|---:|---|---:|---:|---:|---:|---:|---:|---:|");
+    let equal = [1, 3, 4, 5, 6, 12, 20, 30, 99, 1000].map(|members| Shape { members, mixed: false, dcs: 1 });
+    let mixed = [6, 12, 30].map(|members| Shape { members, mixed: true, dcs: 3 });
+    for shape in equal.into_iter().chain(mixed) {
+        let started = Instant::now();
+        let layout = shape.layout(0);
+        let ring_ms = started.elapsed().as_secs_f64() * 1e3;
+        let started = Instant::now();
+        let map = RoutingMap::new(&layout, &|_| true);
+        let map_ms = started.elapsed().as_secs_f64() * 1e3;
+        let total: f64 = layout.spec().members.iter().map(|member| f64::from(member.weight)).sum();
+        let load = |number: MemberNumber| -> f64 {
+            let rows = map.rows.iter().filter(|row| row.master == number);
+            rows.map(|row| f64::from(row.last.number() - row.first.number() + 1)).sum()
+        };
+        let loads = layout.spec().members.iter();
+        let loads: Vec<f64> =
+            loads.map(|member| load(member.number) * total / (16384.0 * f64::from(member.weight))).collect();
+        println!(
+            "| {} | {} | {} | {} | {:.1} % | {:.3} | {:.3} | {ring_ms:.1} | {map_ms:.1} |",
+            shape.members,
+            if shape.mixed { "1:2:4" } else { "equal" },
+            shape.dcs,
+            map.rows.len(),
+            f64::from(map.owned_slots) / 163.84,
+            loads.iter().copied().fold(0.0, f64::max),
+            loads.iter().copied().fold(f64::MAX, f64::min),
+        );
+    }
 }

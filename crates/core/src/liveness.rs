@@ -70,7 +70,14 @@ impl Liveness {
     }
 
     /// A ping came back.
-    pub(crate) fn pong(&mut self, number: MemberNumber, sent_ms: u64, wall_ms: u64, now: Now, events: &mut Vec<Event>) {
+    pub(crate) fn pong(
+        &mut self,
+        number: MemberNumber,
+        sent_ms: u64,
+        wall_ms: u64,
+        now: Now,
+        events: &mut Vec<Event>,
+    ) {
         let Some(peer) = self.peers.get_mut(&number) else { return };
         let Some(trip_ms) = now.mono_ms.checked_sub(sent_ms) else { return };
         if trip_ms > USEFUL_ROUND_TRIP_MS {
@@ -142,12 +149,8 @@ mod tests {
         assert!(liveness.is_live(A));
         liveness.link(A, false, at(SILENT_MS + 6), &mut events);
         assert!(!liveness.is_live(A));
-        let expected = [
-            Event::PeerAlive(A),
-            Event::PeerSuspected(A),
-            Event::PeerAlive(A),
-            Event::PeerSuspected(A),
-        ];
+        let expected =
+            [Event::PeerAlive(A), Event::PeerSuspected(A), Event::PeerAlive(A), Event::PeerSuspected(A)];
         assert_eq!(events, expected);
     }
 

@@ -163,8 +163,7 @@ fn an_older_layout_is_refused_and_learns_the_newer_one() {
     let mut cluster = Cluster::new(4, 3, Canary::None);
     let newer = layout(2, &[1, 2, 3, 4], 2);
     for at in [2, 3, 4] {
-        let newer = newer.clone();
-        cluster.with(at, |shard, now, store, out| shard.on_layout(newer, now, store, out));
+        cluster.install(at, newer.clone());
     }
     for key in 0..40 {
         let key = format!("key{key}");

@@ -76,7 +76,12 @@ impl Shard {
     }
 
     /// A member cannot count: better no answer than a wrong one.
-    pub(crate) fn count_failed<S: Storage>(&mut self, op: OpId, member: MemberNumber, cx: &mut Context<'_, S>) {
+    pub(crate) fn count_failed<S: Storage>(
+        &mut self,
+        op: OpId,
+        member: MemberNumber,
+        cx: &mut Context<'_, S>,
+    ) {
         let Some(operation) = self.operations.get(op) else { return };
         let required = operation.required.min(255) as u8;
         let Kind::Count(count) = &operation.kind else { return };

@@ -70,7 +70,12 @@ impl Shard {
     }
 
     /// The owner certainly did not apply it (its layout differs, or the message never left): try another one.
-    pub(crate) fn forward_refused<S: Storage>(&mut self, op: OpId, member: MemberNumber, cx: &mut Context<'_, S>) {
+    pub(crate) fn forward_refused<S: Storage>(
+        &mut self,
+        op: OpId,
+        member: MemberNumber,
+        cx: &mut Context<'_, S>,
+    ) {
         let Some(operation) = self.operations.get(op) else { return };
         let (slot, required) = (operation.slot, operation.required);
         let Kind::Forward(forward) = &mut operation.kind else { return };
@@ -92,7 +97,12 @@ impl Shard {
     }
 
     /// The link broke while the owner had it: a read may be asked elsewhere, a write may have landed.
-    pub(crate) fn forward_failed<S: Storage>(&mut self, op: OpId, member: MemberNumber, cx: &mut Context<'_, S>) {
+    pub(crate) fn forward_failed<S: Storage>(
+        &mut self,
+        op: OpId,
+        member: MemberNumber,
+        cx: &mut Context<'_, S>,
+    ) {
         let Some(operation) = self.operations.get(op) else { return };
         let required = operation.required.min(255) as u8;
         let Kind::Forward(forward) = &operation.kind else { return };

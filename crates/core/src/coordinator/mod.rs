@@ -9,8 +9,8 @@
 mod count;
 mod explain;
 mod forward;
-pub(crate) mod operation;
 mod mend;
+pub(crate) mod operation;
 mod read;
 mod write;
 
@@ -82,7 +82,11 @@ impl Shard {
 
     /// Answers that are enough to go on, which is fewer than required only under a known bug.
     fn enough(&self, required: usize) -> usize {
-        if self.config.canary.is(Canary::AckAtWMinusOne) { required.saturating_sub(1).max(1) } else { required }
+        if self.config.canary.is(Canary::AckAtWMinusOne) {
+            required.saturating_sub(1).max(1)
+        } else {
+            required
+        }
     }
 
     /// The owners to ask besides this server: the healthy ones, and the others only if those are too few.
@@ -142,7 +146,12 @@ impl Shard {
     }
 
     /// A member will not answer this operation: its link went down or could not take the message.
-    pub(crate) fn member_failed<S: Storage>(&mut self, op: OpId, member: MemberNumber, cx: &mut Context<'_, S>) {
+    pub(crate) fn member_failed<S: Storage>(
+        &mut self,
+        op: OpId,
+        member: MemberNumber,
+        cx: &mut Context<'_, S>,
+    ) {
         let Some(operation) = self.operations.get(op) else { return };
         match &operation.kind {
             Kind::Write(_) => self.write_failed(op, member, cx),
@@ -163,6 +172,8 @@ impl Shard {
             Kind::Explain(explain) => explain.outstanding.contains(&member),
             Kind::Count(count) => count.outstanding.contains(&member),
         };
-        ids.into_iter().filter(|&op| self.operations.get(op).is_some_and(|operation| waits(operation))).collect()
+        ids.into_iter()
+            .filter(|&op| self.operations.get(op).is_some_and(|operation| waits(operation)))
+            .collect()
     }
 }

@@ -42,6 +42,7 @@ pub(crate) struct Operation {
 
 /// What is under way.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large ones are the frequent ones; a box would cost more")]
 pub(crate) enum Kind {
     Write(WriteOp),
     Read(ReadOp),

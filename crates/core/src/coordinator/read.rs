@@ -132,7 +132,12 @@ impl Shard {
     }
 
     /// A replica will not answer, to the read or to a repair.
-    pub(crate) fn read_failed<S: Storage>(&mut self, op: OpId, member: MemberNumber, cx: &mut Context<'_, S>) {
+    pub(crate) fn read_failed<S: Storage>(
+        &mut self,
+        op: OpId,
+        member: MemberNumber,
+        cx: &mut Context<'_, S>,
+    ) {
         let me = self.config.me;
         let Some(read) = self.reading(op) else { return };
         let owed = take(&mut read.outstanding, member);
@@ -147,7 +152,8 @@ impl Shard {
         let Some(operation) = self.operations.get(op) else { return };
         let required = operation.required;
         let Kind::Read(read) = &operation.kind else { return };
-        let have = if read.joined.is_none() { read.answers.len() } else { read.fresh.len() + read.mending.len() };
+        let have =
+            if read.joined.is_none() { read.answers.len() } else { read.fresh.len() + read.mending.len() };
         if read.answered {
             return self.linger(op);
         }

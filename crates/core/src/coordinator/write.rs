@@ -187,7 +187,12 @@ impl Shard {
     }
 
     /// A replica will not take the write.
-    pub(crate) fn write_failed<S: Storage>(&mut self, op: OpId, member: MemberNumber, cx: &mut Context<'_, S>) {
+    pub(crate) fn write_failed<S: Storage>(
+        &mut self,
+        op: OpId,
+        member: MemberNumber,
+        cx: &mut Context<'_, S>,
+    ) {
         let Some(operation) = self.operations.get(op) else { return };
         let Kind::Write(write) = &mut operation.kind else { return };
         write.outstanding.retain(|m| *m != member);

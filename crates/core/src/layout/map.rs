@@ -10,13 +10,10 @@ mod choices;
 mod segment;
 
 use super::Layout;
-use crate::{ids::MemberNumber, slot::Slot};
+use crate::{ids::MemberNumber, limits::MAP_ROWS, slot::Slot};
 use alloc::vec::Vec;
 use balance::Balance;
 use choices::Choices;
-
-/// Most rows of a map. Clients download it whole and often; with more servers slots are grouped.
-pub const MAP_ROWS: usize = 2_000;
 
 /// Consecutive slots with one master.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,10 +53,12 @@ impl RoutingMap {
             match rows.last_mut().filter(|row| row.master == number(master)) {
                 Some(row) => {
                     row.last = slot;
-                    row.replicas.retain(|replica| choices.of(at).iter().any(|&other| number(other) == *replica));
+                    row.replicas
+                        .retain(|replica| choices.of(at).iter().any(|&other| number(other) == *replica));
                 }
                 None => {
-                    let others = choices.of(at).iter().filter(|&&other| other != master && choices.live(other));
+                    let others =
+                        choices.of(at).iter().filter(|&&other| other != master && choices.live(other));
                     let replicas = others.map(|&other| number(other)).collect();
                     rows.push(MapRow { first: slot, last: slot, master: number(master), replicas });
                 }

@@ -3,10 +3,10 @@
 //! Owns what a layout says about a server and which members may stand in one layout together. Whether a server is
 //! up, and where it has moved since, others know.
 
-use super::{LayoutError, TOTAL_WEIGHT};
+use super::LayoutError;
 use crate::{
     ids::{MemberNumber, NodeId},
-    limits::{MEMBERS, NAME_BYTES},
+    limits::{MEMBERS, NAME_BYTES, TOTAL_WEIGHT},
 };
 use alloc::{collections::BTreeSet, string::String};
 
@@ -54,9 +54,7 @@ impl Member {
 pub(super) fn check(members: &[Member]) -> Result<(), LayoutError> {
     let weight: u64 = members.iter().map(|member| u64::from(member.weight)).sum();
     let well_formed = members.iter().all(|member| {
-        member.number.0 > 0
-            && member.weight > 0
-            && member.texts().iter().all(|text| text.len() <= NAME_BYTES)
+        member.number.0 > 0 && member.weight > 0 && member.texts().iter().all(|text| text.len() <= NAME_BYTES)
     });
     let nodes: BTreeSet<NodeId> = members.iter().map(|member| member.node).collect();
     let seeds: BTreeSet<u64> = members.iter().map(|member| member.token_seed).collect();

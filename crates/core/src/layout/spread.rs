@@ -72,7 +72,8 @@ impl Spread {
         for level in &self.levels {
             let mut steps = walk.clone().enumerate();
             while picks.len() < level.target {
-                let (step, server) = steps.next().expect("a level's target counts servers that are on the ring");
+                let (step, server) =
+                    steps.next().expect("a level's target counts servers that are on the ring");
                 if self.admits(level, &picks, server) {
                     picks.push((step, server));
                 }

@@ -29,6 +29,10 @@ use bytes::Bytes;
 
 /// Something that needs the record of a key.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a task lives for one call in the usual case; a box would cost more"
+)]
 pub(crate) enum Task {
     /// The own coordinator mints a write.
     Mint(OpId),
@@ -94,7 +98,13 @@ pub(crate) struct Current {
 
 impl Shard {
     /// Runs the task with the key's record, now or when the disk has answered.
-    pub(crate) fn with_record<S: Storage>(&mut self, slot: Slot, key: Bytes, task: Task, cx: &mut Context<'_, S>) {
+    pub(crate) fn with_record<S: Storage>(
+        &mut self,
+        slot: Slot,
+        key: Bytes,
+        task: Task,
+        cx: &mut Context<'_, S>,
+    ) {
         if self.parked.tasks > 0
             && let Some(queue) = self.parked.keys.get_mut(&(slot, key.clone()))
         {
@@ -140,7 +150,15 @@ impl Shard {
         }
     }
 
-    fn run<S: Storage>(&mut self, slot: Slot, key: Bytes, task: Task, looked: Lookedup, probe: Probe, cx: &mut Context<'_, S>) {
+    fn run<S: Storage>(
+        &mut self,
+        slot: Slot,
+        key: Bytes,
+        task: Task,
+        looked: Lookedup,
+        probe: Probe,
+        cx: &mut Context<'_, S>,
+    ) {
         let current = match looked {
             Ok(Some(found)) => match Record::decode(found.record.clone()) {
                 Ok(record) => {
@@ -164,7 +182,9 @@ impl Shard {
             Task::AnswerRead(from, op, digest, durable) => {
                 self.answer_read(from, op, slot, &key, digest, durable, current, cx);
             }
-            Task::TakeRepair(from, op, records) => self.take_repair(from, op, slot, key, records, current, cx),
+            Task::TakeRepair(from, op, records) => {
+                self.take_repair(from, op, slot, key, records, current, cx)
+            }
             Task::AnswerProbe(from, op) => {
                 let body = Body::ProbeAck { op, record: Some(current.encoded), probe: current.probe };
                 self.send(from, Some(slot), 0, body, cx);
@@ -173,7 +193,13 @@ impl Shard {
     }
 
     /// The record cannot be read: nothing is applied, and the asker learns it.
-    pub(crate) fn refuse<S: Storage>(&mut self, slot: Slot, task: Task, error: LoadError, cx: &mut Context<'_, S>) {
+    pub(crate) fn refuse<S: Storage>(
+        &mut self,
+        slot: Slot,
+        task: Task,
+        error: LoadError,
+        cx: &mut Context<'_, S>,
+    ) {
         if error == LoadError::Damaged {
             cx.out.events.push(Event::Damaged);
         }
@@ -211,7 +237,8 @@ impl Shard {
     pub(crate) fn refuse_parked<S: Storage>(&mut self, asked_under: Epoch, cx: &mut Context<'_, S>) {
         let mut refused = Vec::new();
         for (&(slot, _), queue) in &mut self.parked.keys {
-            let (own, others) = core::mem::take(&mut queue.tasks).into_iter().partition(|task| task.asker().is_none());
+            let (own, others) =
+                core::mem::take(&mut queue.tasks).into_iter().partition(|task| task.asker().is_none());
             queue.tasks = own;
             let others: VecDeque<Task> = others;
             refused.extend(others.iter().filter_map(Task::asker).map(|(from, op)| (slot, from, op)));

@@ -15,7 +15,6 @@ use bytes::Bytes;
 
 impl Shard {
     /// Another server's repair.
-    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
     pub(crate) fn take_repair<S: Storage>(
         &mut self,
         from: MemberNumber,
@@ -77,7 +76,9 @@ impl Shard {
             if stamp.refuse < lines.refuse || stamp.collect < lines.collect {
                 return Err(RepairVerdict::Again { refuse: lines.refuse, collect: lines.collect });
             }
-            let Ok(record) = Record::decode(stamped.record.clone()) else { return Err(RepairVerdict::Refused) };
+            let Ok(record) = Record::decode(stamped.record.clone()) else {
+                return Err(RepairVerdict::Refused);
+            };
             if version::amnesia(&current.record, &lines, self.actor, &record.seen) {
                 self.take_incarnation(cx);
             }

@@ -115,7 +115,8 @@ impl Shard {
         cx: &mut Context<'_, S>,
     ) {
         let lines = self.lines(slot, cx.store);
-        if version::amnesia(&current.record, &lines, self.actor, &write.ctx) || self.own_dot_unknown(&current, &write)
+        if version::amnesia(&current.record, &lines, self.actor, &write.ctx)
+            || self.own_dot_unknown(&current, &write)
         {
             self.take_incarnation(cx);
         }
@@ -133,7 +134,8 @@ impl Shard {
             }
             lsn = self.keep(slot, &write.key, had_versions, &current.record, cx);
         }
-        let beaten = write.kind == version::Kind::Register && current.record.mark > Some((write.time, write.dot));
+        let beaten =
+            write.kind == version::Kind::Register && current.record.mark > Some((write.time, write.dot));
         let beaten_by = beaten.then(|| current.record.token());
         let verdict = WriteVerdict::Taken { durable: self.answers_are_durable(), beaten_by };
         self.answer(from, slot, lsn, Body::WriteAck { op, verdict }, cx);
@@ -147,7 +149,11 @@ impl Shard {
 
 /// What the second round writes: the first round's payload, unless a plain write that saw the first one has
 /// replaced it here; then that one is lifted instead, so that nobody sees the value change back.
-pub(crate) fn second_payload(first: &Write, record: &version::Record, me: crate::ids::Actor) -> version::Payload {
+pub(crate) fn second_payload(
+    first: &Write,
+    record: &version::Record,
+    me: crate::ids::Actor,
+) -> version::Payload {
     use version::{Kind as VersionKind, Payload, Value};
     let own = Some((first.time, first.dot));
     if record.mark == own {
@@ -162,7 +168,9 @@ pub(crate) fn second_payload(first: &Write, record: &version::Record, me: crate:
         Some(_) => first.payload.clone(),
         // A plain delete: if it was minted here after the first round, it saw it.
         None => match record.mark {
-            Some((_, dot)) if dot.actor == me && dot.actor == first.dot.actor && dot.counter > first.dot.counter => {
+            Some((_, dot))
+                if dot.actor == me && dot.actor == first.dot.actor && dot.counter > first.dot.counter =>
+            {
                 Payload::Delete
             }
             _ => first.payload.clone(),

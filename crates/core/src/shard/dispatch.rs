@@ -34,10 +34,10 @@ impl Shard {
             if !self.epoch_allows(&message) {
                 return self.refuse_epoch(from, message.epoch, op, message.slot, cx);
             }
-            return match message.slot {
-                Some(slot) => self.on_question(from, slot, message.body, cx),
-                None => {}
-            };
+            if let Some(slot) = message.slot {
+                self.on_question(from, slot, message.body, cx);
+            }
+            return;
         }
         if message.epoch != self.layout.epoch() && answers(&message.body) {
             // An answer given under another layout does not count; the layout that is on its way starts the
@@ -53,7 +53,13 @@ impl Shard {
     }
 
     /// Somebody wants something of the replica, or of this server as a coordinator.
-    fn on_question<S: Storage>(&mut self, from: MemberNumber, slot: Slot, body: Body, cx: &mut Context<'_, S>) {
+    fn on_question<S: Storage>(
+        &mut self,
+        from: MemberNumber,
+        slot: Slot,
+        body: Body,
+        cx: &mut Context<'_, S>,
+    ) {
         match body {
             Body::Write { op, write } => {
                 self.on_task(slot, write.key.clone(), Task::TakeWrite(from, op, write), cx);

@@ -89,7 +89,9 @@ impl Shard {
                 Some(minted) => Body::Write { op, write: minted.write.clone() },
                 None => return,
             },
-            Kind::Read(read) if read.outstanding.contains(&to) => Body::Read { op, key, digest: None, durable },
+            Kind::Read(read) if read.outstanding.contains(&to) => {
+                Body::Read { op, key, digest: None, durable }
+            }
             Kind::Forward(forward) if forward.to == to => {
                 let mut request = forward.request.clone();
                 request.timeout_ms = u64::from(left_ms);
@@ -124,7 +126,9 @@ impl Shard {
         operation.epoch = epoch;
         match &mut operation.kind {
             // Not minted yet: the mint will see the new layout.
-            Kind::Write(write) if write.minted.is_none() || write.acks.is_empty() && write.outstanding.is_empty() => {
+            Kind::Write(write)
+                if write.minted.is_none() || write.acks.is_empty() && write.outstanding.is_empty() =>
+            {
                 operation.required = operation.level.need.of(owners);
             }
             Kind::Write(write) => {
@@ -144,7 +148,9 @@ impl Shard {
                     self.ask(op, cx);
                 }
             }
-            Kind::Forward(forward) if forward.refused.contains(&forward.to) || !forward.request.op.is_write() => {
+            Kind::Forward(forward)
+                if forward.refused.contains(&forward.to) || !forward.request.op.is_write() =>
+            {
                 self.forward_again(op, cx);
             }
             // A write that an owner has in hand: its answer still tells the truth.
@@ -156,4 +162,3 @@ impl Shard {
         }
     }
 }
-

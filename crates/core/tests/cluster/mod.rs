@@ -82,6 +82,8 @@ impl Storage for Memory {
     }
 }
 
+type Input = dyn FnOnce(&mut Shard, Now, &mut Memory, &mut Outbox);
+
 /// One server with one shard.
 pub struct Server {
     pub shard: Shard,
@@ -121,7 +123,7 @@ pub fn layout(epoch: u64, numbers: &[u32], replicas: u8) -> Arc<Layout> {
         digest_key: DigestKey([2; 16]),
         members: numbers.iter().map(member).collect(),
     };
-    Arc::new(Layout::new(spec).unwrap())
+    Arc::new(Layout::new(spec).expect("valid"))
 }
 
 impl Cluster {
@@ -170,12 +172,17 @@ impl Cluster {
     }
 
     /// One input to one server.
-    pub fn with<T>(&mut self, number: u32, input: impl FnOnce(&mut Shard, Now, &mut Memory, &mut Outbox) -> T) -> T {
+    pub fn with<T>(
+        &mut self,
+        number: u32,
+        input: impl FnOnce(&mut Shard, Now, &mut Memory, &mut Outbox) -> T,
+    ) -> T {
         let now = self.now(number);
         let server = &mut self.servers[number as usize - 1];
         let mut out = Outbox::default();
         let result = input(&mut server.shard, now, &mut server.store, &mut out);
         let from = MemberNumber(number);
+        let mut installs = Vec::new();
         for send in out.sends {
             for to in send.to {
                 self.queue.push_back((from, to, send.message.clone()));
@@ -188,13 +195,21 @@ impl Cluster {
                 Action::TakeIncarnation(incarnation) => server.shard.on_incarnation(incarnation),
                 Action::ReserveHlc(reserved) => server.shard.on_hlc_reserved(reserved),
                 Action::InstallLayout(bytes) => {
-                    let layout = Arc::new(Layout::decode(bytes).unwrap());
-                    self.with(number, |shard, now, store, out| shard.on_layout(layout, now, store, out));
-                    break;
+                    installs.push(Arc::new(Layout::decode(bytes).expect("sent by a peer")))
                 }
             }
         }
+        for layout in installs {
+            self.install(number, layout);
+        }
         result
+    }
+
+    /// A server has made a layout durable.
+    pub fn install(&mut self, number: u32, layout: Arc<Layout>) {
+        let input: Box<Input> =
+            Box::new(move |shard, now, store, out| shard.on_layout(layout, now, store, out));
+        self.with(number, input);
     }
 
     pub fn link(&mut self, at: u32, peer: u32, state: LinkState) {

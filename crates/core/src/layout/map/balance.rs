@@ -16,8 +16,11 @@ const PASSES: usize = 32;
 /// Most rounds of carving, each followed by passes.
 const ROUNDS: usize = 8;
 
-/// A master is overloaded when it has more than 33/32 of its part.
-const SLACK_SHARE: i64 = 32;
+/// A master is overloaded when it has more than its part by one in this many: clients feel it.
+const OVERLOAD: i64 = 32;
+
+/// A server is starved when it lacks one in this many of its part. More rows to cure less are not worth it.
+const STARVED: i64 = 8;
 
 /// The masters so far and what they add up to.
 pub(super) struct Balance<'a> {
@@ -44,7 +47,8 @@ impl<'a> Balance<'a> {
         let weight: Vec<i64> = choices.weights().iter().map(|&weight| i64::from(weight)).collect();
         let mut load = alloc::vec![0; weight.len()];
         masters.iter().for_each(|&master| load[usize::from(master)] += 1);
-        let live_load: i64 = load.iter().zip(&weight).filter(|&(_, &weight)| weight > 0).map(|(load, _)| load).sum();
+        let live_load: i64 =
+            load.iter().zip(&weight).filter(|&(_, &weight)| weight > 0).map(|(load, _)| load).sum();
         let live_weight = weight.iter().sum::<i64>().max(1);
         let part = weight.iter().map(|weight| (live_load * weight + live_weight - 1) / live_weight).collect();
         Balance { choices, masters, load, weight, part }
@@ -116,11 +120,11 @@ impl<'a> Balance<'a> {
         if left == right || self.weight(left) == 0 || self.weight(right) == 0 {
             return false;
         }
-        let surplus = self.load(left) * self.weight(right) - self.load(right) * self.weight(left);
-        let wanted = (surplus.abs() / (self.weight(left) + self.weight(right))) as usize;
-        let (from, to) = if surplus > 0 { (left, right) } else { (right, left) };
+        let rightward = self.lighter(right, left);
+        let (from, to) = if rightward { (left, right) } else { (right, left) };
+        let wanted = self.even(from, to) as usize;
         let takes = |slot: &usize| self.masters[*slot] == from && self.no_loss(*slot, from, to);
-        let slots = if surplus > 0 {
+        let slots = if rightward {
             at - (0..at).rev().take(wanted).take_while(takes).count()..at
         } else {
             at..at + (at..self.masters.len()).take(wanted).take_while(takes).count()
@@ -137,7 +141,7 @@ impl<'a> Balance<'a> {
         let mut rows = segment::rows(&self.masters);
         let mut carved = false;
         for Carving { slots, from, to } in self.carvings() {
-            let spare = (self.load(from) - self.part(from)).min(self.part(to) - self.load(to));
+            let spare = self.spare(from, to);
             if spare <= 0 || rows + 2 > most_rows {
                 continue;
             }
@@ -152,15 +156,24 @@ impl<'a> Balance<'a> {
         carved
     }
 
-    /// The stretches of overloaded masters that servers with too little could have, the longest first.
+    /// How many slots to carve out of `from` for `to`: what the one has above and the other below its part; for a
+    /// starved one what brings the two even.
+    fn spare(&self, from: u16, to: u16) -> i64 {
+        let lack = self.part(to) - self.load(to);
+        let above = self.load(from) - self.part(from);
+        if self.starved(to) { lack.min(above.max(self.even(from, to))) } else { lack.min(above) }
+    }
+
+    /// The stretches that overloaded masters could give to servers below their part, and others to starved ones,
+    /// the longest first.
     fn carvings(&self) -> Vec<Carving> {
         let mut carvings = Vec::new();
         for row in self.rows() {
             let from = self.masters[row.start];
-            let overloaded = self.load(from) * SLACK_SHARE > self.part(from) * (SLACK_SHARE + 1);
-            if self.weight(from) == 0 || !overloaded {
+            if self.weight(from) == 0 {
                 continue;
             }
+            let overloaded = self.load(from) * OVERLOAD > self.part(from) * (OVERLOAD + 1);
             let mut open: Vec<Carving> = Vec::new();
             for slot in row.clone() {
                 let (going_on, ended): (Vec<_>, Vec<_>) =
@@ -169,15 +182,17 @@ impl<'a> Balance<'a> {
                 open = going_on;
                 open.iter_mut().for_each(|carving| carving.slots.end = slot + 1);
                 for &to in self.choices.of(slot as u16) {
-                    let wants = to != from && self.load(to) < self.part(to);
-                    if wants && open.iter().all(|carving| carving.to != to) {
+                    let wants = if overloaded { self.load(to) < self.part(to) } else { self.starved(to) };
+                    if wants && to != from && open.iter().all(|carving| carving.to != to) {
                         open.push(Carving { slots: slot..slot + 1, from, to });
                     }
                 }
             }
             carvings.extend(open);
         }
-        carvings.sort_by_key(|carving| (core::cmp::Reverse(carving.slots.len()), carving.slots.start, carving.to));
+        carvings.sort_by_key(|carving| {
+            (core::cmp::Reverse(carving.slots.len()), carving.slots.start, carving.to)
+        });
         carvings
     }
 
@@ -192,6 +207,17 @@ impl<'a> Balance<'a> {
         let (from_weight, to_weight) = (self.weight(from), self.weight(to));
         let gap = self.load(from) * to_weight - self.load(to) * from_weight;
         from_weight > 0 && to_weight > 0 && length * (from_weight + to_weight) < 2 * gap
+    }
+
+    /// How many slots, moved from the one to the other, make their loads proportional to their weights. Not
+    /// negative when `to` is the lighter one. Both are live.
+    fn even(&self, from: u16, to: u16) -> i64 {
+        let gap = self.load(from) * self.weight(to) - self.load(to) * self.weight(from);
+        gap / (self.weight(from) + self.weight(to))
+    }
+
+    fn starved(&self, member: u16) -> bool {
+        self.load(member) * STARVED < self.part(member) * (STARVED - 1)
     }
 
     fn lighter(&self, one: u16, other: u16) -> bool {

@@ -52,7 +52,8 @@ pub(super) fn masters(choices: &Choices, most_rows: usize) -> Vec<u16> {
     }
     let low = lowest_price(choices, &worth, most_rows) - 1;
     // 64 steps of 256 slots are fine enough; all raised is the next whole price, which fits.
-    let fits = |steps: i32| rows(&chain(choices, &worth, Prices { low, raised: 256 * steps as u16 })) <= most_rows;
+    let fits =
+        |steps: i32| rows(&chain(choices, &worth, Prices { low, raised: 256 * steps as u16 })) <= most_rows;
     let raised = 256 * bisect(0, 64, fits) as u16;
     chain(choices, &worth, Prices { low, raised })
 }
