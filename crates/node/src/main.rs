@@ -1,4 +1,8 @@
 //! The `clockwise` binary: everything is in the library.
 #![forbid(unsafe_code)]
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    clockwise::cli::run()
+}
