@@ -9,6 +9,12 @@
 //! | [`settings`] | flags, environment, file and defaults, made into one checked value |
 //! | [`folder`] | the data folder: its lock, the identity and the layout, durable before they are used |
 //! | [`http`] | the HTTP door: health and metrics |
+//! | [`server`] | a running server: its threads, and what they share |
+//! | `shard` | one thread that owns cells, connections and links |
+//! | `redis` | the Redis door: commands in, replies out |
+//! | `peer` | links between servers |
+//! | `log` | threads that wait for the disk |
+//! | `limits` | every cap of the data path |
 //! | [`dev`] | a whole cluster on one machine |
 //! | [`status`] | what a server says of itself and its cluster |
 //! | [`client`] | a small blocking Redis client for the command line |
@@ -19,8 +25,15 @@
 pub mod cli;
 pub mod client;
 pub mod dev;
+pub mod folder;
 pub mod http;
+mod limits;
+mod log;
 pub mod logging;
+mod peer;
+mod redis;
+pub mod server;
 pub mod settings;
+mod shard;
 pub mod signals;
 pub mod status;
