@@ -25,11 +25,12 @@ struct Dev {
 impl Dev {
     fn start(ports: Ports, folder: TempDir, within: Duration) -> Dev {
         let began = Instant::now();
-        let process = run(&ports, &folder.path().join("data"), &folder.path().join("dev.log"));
+        // A log of its own for every start.
+        let name = format!("dev-{}.log", fs::read_dir(folder.path()).unwrap().count());
+        let process = run(&ports, &folder.path().join("data"), &folder.path().join(name));
         let mut dev = Dev { process, ports, folder };
-        let said = format!("{}{}", dev.process.out(), dev.process.err());
         eventually("dev says that it is ready", Duration::from_secs(20), || {
-            assert!(dev.process.is_running(), "{}{}{said}", dev.process.out(), dev.process.err());
+            assert!(dev.process.is_running(), "{}{}", dev.process.out(), dev.process.err());
             dev.process.out().contains("Ctrl-C stops")
         });
         assert!(began.elapsed() < within, "ready after {:?}: {}", began.elapsed(), dev.process.out());
@@ -127,8 +128,10 @@ fn servers_do_not_outlive_a_killed_dev() {
     process.kill();
     eventually("all servers are gone", Duration::from_secs(5), || ports.iter().all(|port| refuses(*port)));
     // And they stopped in order, so that the next start is a clean one.
-    let log = fs::read_to_string(folder.path().join("data/server1.log")).unwrap();
-    assert!(log.contains("stopped cleanly"), "{log}");
+    let log = folder.path().join("data/server1.log");
+    eventually("it stops cleanly", Duration::from_secs(5), || {
+        fs::read_to_string(&log).unwrap().contains("stopped cleanly")
+    });
     Dev::start(reserved, folder, BACK).stop();
 }
 

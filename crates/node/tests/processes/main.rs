@@ -2,6 +2,7 @@
 //!
 //! Each starts a cluster of its own on free ports in a temporary folder. They run one at a time, because some of
 //! them measure time.
+#![allow(clippy::unwrap_used, reason = "all of this is test code")]
 
 mod bad_input;
 mod command_line;
