@@ -144,7 +144,7 @@ fn keys_and_values_have_limits() {
 fn a_client_that_never_reads_is_cut_off() {
     let _turn = alone();
     let cluster = TestCluster::ready(1, &[]);
-    cluster.pipe(0).call(&[b"SET", b"big", &vec![b'x'; 512 << 10]]).unwrap();
+    cluster.pipe(0).call(&[b"SET", b"big", &vec![b'x'; 64 << 10]]).unwrap();
     let before = cluster.process(0).memory_bytes();
     let mut greedy = TcpStream::connect(cluster.cluster(0)).unwrap();
     greedy.set_write_timeout(Some(Duration::from_millis(200))).unwrap();

@@ -53,9 +53,4 @@ impl Pipe {
         self.send(&[command.to_vec()])?;
         self.receive()
     }
-
-    /// Sends bytes as they are.
-    pub fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
-    }
 }
