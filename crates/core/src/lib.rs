@@ -11,9 +11,9 @@
 //! | [`layout`] | members, the ring, slot → owners, the routing map that clients see |
 //! | [`request`], [`message`], [`outbox`] | the values that enter and leave |
 //! | [`storage`] | what core needs of a storage engine |
-//! | [`replica`] | the one door into storage: read, join, write one record |
-//! | [`coordinator`] | which replicas, how many answers, what to reply |
-//! | [`liveness`] | which peers answer, and whose clock is off |
+//! | `replica` | the one door into storage: read, join, write one record |
+//! | `coordinator` | which replicas, how many answers, what to reply |
+//! | `liveness` | which peers answer, and whose clock is off |
 //! | [`shard`] | one shard of one server: all of the above behind `on_x` functions |
 //! | [`limits`] | every cap, with the relations between them |
 #![no_std]
@@ -24,13 +24,18 @@ extern crate alloc;
 extern crate std;
 
 pub mod canary;
+mod clock;
+mod coordinator;
 pub mod hlc;
 pub mod identity;
 pub mod ids;
 pub mod layout;
 pub mod limits;
+mod liveness;
+mod lives;
 pub mod message;
 pub mod outbox;
+mod replica;
 pub mod request;
 pub mod shard;
 pub mod slot;

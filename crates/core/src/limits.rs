@@ -41,7 +41,7 @@ pub const PING_MS: u64 = 250;
 /// The clock's durable reservation runs this far ahead, in milliseconds.
 pub const HLC_RESERVE_MS: u64 = 60_000;
 
-const _: () = assert!(SLOTS % CELLS == 0);
+const _: () = assert!(SLOTS.is_multiple_of(CELLS));
 const _: () = assert!(RECORD_BYTES > VALUE_BYTES + KEY_BYTES + TOKEN_BYTES);
 const _: () = assert!(PING_MS * 3 < SILENT_MS);
 const _: () = assert!(DEFAULT_TIMEOUT_MS <= MAX_TIMEOUT_MS && SILENT_MS < DEFAULT_TIMEOUT_MS);

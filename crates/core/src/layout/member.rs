@@ -1,6 +1,14 @@
 //! One server of a layout.
-use crate::ids::{MemberNumber, NodeId};
-use alloc::string::String;
+//!
+//! Owns what a layout says about a server and which members may stand in one layout together. Whether a server is
+//! up, and where it has moved since, others know.
+
+use super::{LayoutError, TOTAL_WEIGHT};
+use crate::{
+    ids::{MemberNumber, NodeId},
+    limits::{MEMBERS, NAME_BYTES},
+};
+use alloc::{collections::BTreeSet, string::String};
 
 /// Where a server is reached: `host:port` each.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -22,9 +30,9 @@ pub struct Member {
     pub number: MemberNumber,
     /// Its node id.
     pub node: NodeId,
-    /// Where its virtual nodes stand; a replacement may inherit it.
+    /// Where its virtual nodes stand; a replacement may inherit it, two members never share it.
     pub token_seed: u64,
-    /// Capacity: 256 virtual nodes per unit.
+    /// Capacity: 256 virtual nodes per unit, from 1.
     pub weight: u16,
     /// Data centre.
     pub dc: String,
@@ -32,4 +40,27 @@ pub struct Member {
     pub rack: String,
     /// Addresses when the layout was written; a server that moved says so itself.
     pub addresses: Addresses,
+}
+
+impl Member {
+    /// Its texts, in the order of the stored form.
+    pub(super) fn texts(&self) -> [&str; 6] {
+        let addresses = &self.addresses;
+        [&self.dc, &self.rack, &addresses.peer, &addresses.cluster, &addresses.plain, &addresses.http]
+    }
+}
+
+/// May these members, sorted by number, stand in one layout?
+pub(super) fn check(members: &[Member]) -> Result<(), LayoutError> {
+    let weight: u64 = members.iter().map(|member| u64::from(member.weight)).sum();
+    let well_formed = members.iter().all(|member| {
+        member.number.0 > 0 && member.weight > 0 && member.texts().iter().all(|text| text.len() <= NAME_BYTES)
+    });
+    let nodes: BTreeSet<NodeId> = members.iter().map(|member| member.node).collect();
+    let seeds: BTreeSet<u64> = members.iter().map(|member| member.token_seed).collect();
+    let distinct = members.windows(2).all(|pair| pair[0].number < pair[1].number)
+        && nodes.len() == members.len()
+        && seeds.len() == members.len();
+    let within_caps = !members.is_empty() && members.len() <= MEMBERS && weight <= u64::from(TOTAL_WEIGHT);
+    if well_formed && distinct && within_caps { Ok(()) } else { Err(LayoutError::BadMembers) }
 }

@@ -1,35 +1,44 @@
 //! Members, the ring, and who owns a slot.
 //!
-//! The ring is a pure function of the members; the data path sees only [`Layout::owners`], a table.
+//! A layout is written once and never changed. The ring is a pure function of the members, so all servers agree on
+//! the owners without asking; the data path sees only [`Layout::owners`], a table.
+//!
+//! This room does not know who is up (the routing map is told), and does not change layouts.
 
 mod codec;
 mod map;
 mod member;
 mod ring;
+mod spread;
 
 #[cfg(test)]
 mod tests;
 
-pub use map::{MapRow, RoutingMap};
+pub use map::{MAP_ROWS, MapRow, RoutingMap};
 pub use member::{Addresses, Member};
 
 use crate::{
     ids::{Epoch, MemberNumber, NodeId},
+    limits::{MEMBERS, REPLICAS, VIRTUAL_NODES},
     slot::Slot,
-    varint::Malformed,
     version::{DigestKey, TokenKey},
 };
 use alloc::vec::Vec;
-use bytes::Bytes;
+use core::fmt;
+
+/// Most units of weight of all members together: bounds the virtual nodes of a ring (4 Mi) and with them the time
+/// and memory that a layout from elsewhere can cost.
+pub const TOTAL_WEIGHT: u32 = 16_384;
+
+// Every member may have several units, member indices fit 16 bits, and the ring fits in memory.
+const _: () = assert!(MEMBERS * 4 <= TOTAL_WEIGHT as usize && MEMBERS <= u16::MAX as usize);
+const _: () = assert!(TOTAL_WEIGHT as u64 * VIRTUAL_NODES as u64 <= 1 << 22);
 
 /// One layout of the cluster: written once, never changed.
 #[derive(Clone, Debug)]
 pub struct Layout {
     spec: LayoutSpec,
-    /// Distinct owner lists.
-    sets: Vec<Vec<MemberNumber>>,
-    /// Slot → index into `sets`.
-    table: Vec<u16>,
+    table: ring::Table,
 }
 
 /// What a layout is made of; the table follows from it.
@@ -52,48 +61,91 @@ pub struct LayoutSpec {
 /// Why a layout is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LayoutError {
-    /// No member, too many, or a number or node id twice, or a name too long, or weight 0.
+    /// No member or too many, a number, node id or token seed twice, number or weight 0, a text too long, or more
+    /// than [`TOTAL_WEIGHT`].
     BadMembers,
-    /// N is 0 or too large.
+    /// N is 0 or more than [`REPLICAS`].
     BadReplicas,
     /// Epoch 0.
     BadEpoch,
 }
 
-impl Layout {
-    /// Computes the table.
-    pub fn new(spec: LayoutSpec) -> Result<Layout, LayoutError> {
-        let _ = spec;
-        todo!()
+impl fmt::Display for LayoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LayoutError::BadMembers => write!(
+                f,
+                "members: 1 to {MEMBERS} with distinct numbers from 1, node ids and token seeds, weights from 1 and \
+                 at most {TOTAL_WEIGHT} together"
+            ),
+            LayoutError::BadReplicas => write!(f, "replicas: 1 to {REPLICAS}"),
+            LayoutError::BadEpoch => f.write_str("epoch: from 1"),
+        }
     }
+}
+
+impl core::error::Error for LayoutError {}
+
+impl Layout {
+    /// Checks the members, sorts them by number and computes the table.
+    pub fn new(mut spec: LayoutSpec) -> Result<Layout, LayoutError> {
+        if spec.epoch.0 == 0 {
+            return Err(LayoutError::BadEpoch);
+        }
+        if spec.replicas == 0 || usize::from(spec.replicas) > REPLICAS {
+            return Err(LayoutError::BadReplicas);
+        }
+        spec.members.sort_by_key(|member| member.number);
+        member::check(&spec.members)?;
+        let table = ring::table(&spec.members, spec.replicas);
+        Ok(Layout { spec, table })
+    }
+
     /// What it is made of.
     pub fn spec(&self) -> &LayoutSpec {
         &self.spec
     }
+
     /// Its number.
     pub fn epoch(&self) -> Epoch {
         self.spec.epoch
     }
-    /// The owners of a slot, clockwise from it.
+
+    /// The owners of a slot, clockwise from it: min(N, members) distinct ones.
     pub fn owners(&self, slot: Slot) -> &[MemberNumber] {
-        &self.sets[usize::from(self.table[usize::from(slot.number())])]
+        let set = usize::from(self.table.index[usize::from(slot.number())]);
+        &self.table.sets[set * self.table.width..][..self.table.width]
     }
+
     /// The member with this number.
     pub fn member(&self, number: MemberNumber) -> Option<&Member> {
-        let at = self.spec.members.binary_search_by_key(&number, |m| m.number).ok()?;
-        self.spec.members.get(at)
+        self.spec.members.get(self.place(number)?)
     }
+
     /// The member with this node id.
     pub fn by_node(&self, node: NodeId) -> Option<&Member> {
-        self.spec.members.iter().find(|m| m.node == node)
+        self.spec.members.iter().find(|member| member.node == node)
     }
-    /// The stored form, with a version byte and the name of the ring algorithm.
-    pub fn encode(&self) -> Vec<u8> {
-        todo!()
+
+    /// How many slots each member owns, in the order of the members. All together: slots times owners per slot.
+    pub fn shares(&self) -> Vec<(MemberNumber, u32)> {
+        let mut uses = alloc::vec![0u32; self.table.sets.len() / self.table.width];
+        self.table.index.iter().for_each(|&set| uses[usize::from(set)] += 1);
+        let mut shares: Vec<_> = self.spec.members.iter().map(|member| (member.number, 0)).collect();
+        for (owners, uses) in self.table.sets.chunks_exact(self.table.width).zip(uses) {
+            for &owner in owners {
+                shares[self.place(owner).expect("owners are members")].1 += uses;
+            }
+        }
+        shares
     }
-    /// Reads the stored form and computes the table.
-    pub fn decode(bytes: Bytes) -> Result<Layout, Malformed> {
-        let _ = bytes;
-        todo!()
+
+    /// How many slots a member owns; 0 for a number that is not a member.
+    pub fn slots_owned(&self, number: MemberNumber) -> u32 {
+        Slot::all().filter(|&slot| self.owners(slot).contains(&number)).count() as u32
+    }
+
+    fn place(&self, number: MemberNumber) -> Option<usize> {
+        self.spec.members.binary_search_by_key(&number, |member| member.number).ok()
     }
 }

@@ -1,81 +1,81 @@
 //! One shard of one server: coordinator, replica and liveness behind `on_x` functions.
 //!
 //! Every input comes with the time; every effect leaves through the outbox. The storage engine is passed in, so
-//! that this room never knows which one it is.
+//! that this room never knows which one it is. Same inputs, same outputs.
+
+mod config;
+mod dispatch;
+mod epoch;
+
+pub use config::{Durability, LinkState, ShardConfig, ShardStats};
 
 use crate::{
-    canary::Canary,
+    clock::Clock,
+    coordinator::operation::{Members, Operations, Origin},
     hlc::{Hlc, Now},
-    ids::MemberNumber,
+    ids::{Actor, Epoch, MemberNumber},
     layout::Layout,
-    message::Message,
-    outbox::Outbox,
+    limits::CELLS,
+    liveness::Liveness,
+    lives::Lives,
+    message::{Body, Message, OpId, ReplicaSet},
+    outbox::{Action, Outbox, Send},
+    replica::{Parked, Waiting},
     request::{Request, Ticket},
     slot::Slot,
     storage::{Loaded, Storage},
 };
 use alloc::{sync::Arc, vec::Vec};
-
-/// When a write counts as acknowledged by a replica.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Durability {
-    /// After the commit log was synced.
-    Sync,
-    /// At once; the log is synced from time to time.
-    Periodic,
-}
-
-/// What a shard is told at its start.
-#[derive(Clone, Debug)]
-pub struct ShardConfig {
-    /// This server's number in the layout.
-    pub me: MemberNumber,
-    /// Its incarnation, durable already.
-    pub incarnation: u32,
-    /// Which shard of the server this is, from 0.
-    pub shard: u16,
-    /// How many there are.
-    pub shards: u16,
-    /// When writes are acknowledged.
-    pub durability: Durability,
-    /// No timestamp at or below this is minted.
-    pub clock_floor: Hlc,
-    /// Timestamps up to this may be minted; more is asked for with `Action::ReserveHlc`.
-    pub clock_reserved: Hlc,
-    /// A known bug, for the simulator.
-    pub canary: Canary,
-}
-
-/// Whether a link to a peer is there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum LinkState {
-    /// Connected and authenticated.
-    Up,
-    /// Refused, closed or broken.
-    Down,
-}
-
-/// Numbers for metrics.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct ShardStats {
-    /// Operations in flight.
-    pub operations: usize,
-    /// Requests parked behind disk reads.
-    pub loading: usize,
-}
+use smallvec::smallvec;
 
 /// One shard.
 #[derive(Debug)]
 pub struct Shard {
-    config: ShardConfig,
-    layout: Arc<Layout>,
+    pub(crate) config: ShardConfig,
+    pub(crate) layout: Arc<Layout>,
+    pub(crate) actor: Actor,
+    pub(crate) clock: Clock,
+    pub(crate) liveness: Liveness,
+    pub(crate) lives: Lives,
+    pub(crate) operations: Operations,
+    pub(crate) parked: Parked,
+    pub(crate) waiting: Waiting,
+    /// To be sent once more at the next tick: the receiver was not ready.
+    pub(crate) again: Vec<(OpId, MemberNumber)>,
+    /// An incarnation that is not durable yet: nothing is minted until it is.
+    pub(crate) incarnation_pending: Option<u32>,
+    /// A layout that is not durable yet.
+    pub(crate) layout_pending: Epoch,
+    pub(crate) scratch: Vec<u8>,
+}
+
+/// What every step gets.
+pub(crate) struct Context<'a, S: Storage> {
+    pub(crate) now: Now,
+    pub(crate) store: &'a mut S,
+    pub(crate) out: &'a mut Outbox,
 }
 
 impl Shard {
     /// A shard under a layout of which this server is a member.
-    pub fn new(config: ShardConfig, layout: Arc<Layout>, now: Now) -> Shard {
-        let _ = now;
-        Shard { config, layout }
+    pub fn new(config: ShardConfig, layout: Arc<Layout>) -> Shard {
+        let mut lives = Lives::default();
+        lives.accept(config.me, config.incarnation);
+        Shard {
+            actor: Actor { member: config.me, incarnation: config.incarnation },
+            clock: Clock::new(config.clock_floor, config.clock_reserved),
+            liveness: Liveness::default(),
+            lives,
+            operations: Operations::default(),
+            parked: Parked::default(),
+            waiting: Waiting::default(),
+            again: Vec::new(),
+            incarnation_pending: None,
+            layout_pending: layout.epoch(),
+            scratch: Vec::new(),
+            config,
+            layout,
+        }
     }
 
     /// The layout that it works under.
@@ -92,54 +92,35 @@ impl Shard {
         store: &mut S,
         out: &mut Outbox,
     ) {
-        let _ = (ticket, request, now, store, out, &self.config);
-        todo!()
-    }
-
-    /// Counts live keys in the ranges of slots, each asked of the member named. Only slots of `cell` are counted;
-    /// the answer is [`crate::request::Outcome::Counted`].
-    pub fn on_count<S: Storage>(
-        &mut self,
-        ticket: Ticket,
-        cell: u16,
-        targets: &[(MemberNumber, Vec<(Slot, Slot)>)],
-        now: Now,
-        store: &mut S,
-        out: &mut Outbox,
-    ) {
-        let _ = (ticket, cell, targets, now, store, out);
-        todo!()
-    }
-
-    /// A message from a peer, over an authenticated link.
-    pub fn on_message<S: Storage>(
-        &mut self,
-        from: MemberNumber,
-        message: Message,
-        now: Now,
-        store: &mut S,
-        out: &mut Outbox,
-    ) {
-        let _ = (from, message, now, store, out);
-        todo!()
+        self.begin(Origin::Client(ticket), request, &mut Context { now, store, out });
     }
 
     /// A lookup that needed the disk came back.
     pub fn on_loaded<S: Storage>(&mut self, loaded: Loaded, now: Now, store: &mut S, out: &mut Outbox) {
-        let _ = (loaded, now, store, out);
-        todo!()
+        self.loaded(loaded, &mut Context { now, store, out });
     }
 
     /// `store.durable()` advanced.
     pub fn on_durable<S: Storage>(&mut self, now: Now, store: &mut S, out: &mut Outbox) {
-        let _ = (now, store, out);
-        todo!()
+        self.release(&mut Context { now, store, out });
     }
 
     /// Time passed: deadlines, silence, pings. To be called about every 10 ms.
     pub fn on_tick<S: Storage>(&mut self, now: Now, store: &mut S, out: &mut Outbox) {
-        let _ = (now, store, out);
-        todo!()
+        let cx = &mut Context { now, store, out };
+        let slot = self.own_slot();
+        for peer in self.liveness.tick(now, &mut cx.out.events) {
+            self.send(peer, slot, 0, Body::Ping { sent_ms: now.mono_ms }, cx);
+        }
+        if let Some(reserved) = self.clock.wants(now) {
+            cx.out.actions.push(Action::ReserveHlc(reserved));
+        }
+        for (op, member) in core::mem::take(&mut self.again) {
+            self.offer_again(op, member, cx);
+        }
+        for op in self.operations.expired(now.mono_ms) {
+            self.timed_out(op, cx);
+        }
     }
 
     /// A link came up or went down.
@@ -151,8 +132,13 @@ impl Shard {
         store: &mut S,
         out: &mut Outbox,
     ) {
-        let _ = (peer, state, now, store, out);
-        todo!()
+        let cx = &mut Context { now, store, out };
+        self.liveness.link(peer, state == LinkState::Up, now, &mut cx.out.events);
+        if state == LinkState::Down {
+            for op in self.waiting_for(peer) {
+                self.member_failed(op, peer, cx);
+            }
+        }
     }
 
     /// A message could not be put on its link (full or down): it counts as "no answer" at once.
@@ -164,41 +150,78 @@ impl Shard {
         store: &mut S,
         out: &mut Outbox,
     ) {
-        let _ = (peer, message, now, store, out);
-        todo!()
-    }
-
-    /// A newer layout is durable.
-    pub fn on_layout<S: Storage>(&mut self, layout: Arc<Layout>, now: Now, store: &mut S, out: &mut Outbox) {
-        let _ = (layout, now, store, out);
-        todo!()
+        let cx = &mut Context { now, store, out };
+        match &message.body {
+            Body::Forward { op, .. } => self.forward_refused(*op, peer, cx),
+            Body::Write { op, .. }
+            | Body::Read { op, .. }
+            | Body::Probe { op, .. }
+            | Body::Count { op, .. }
+            | Body::Repair { op: Some(op), .. } => self.member_failed(*op, peer, cx),
+            _ => {}
+        }
     }
 
     /// A new incarnation is durable.
     pub fn on_incarnation(&mut self, incarnation: u32) {
-        let _ = incarnation;
-        todo!()
+        if incarnation > self.actor.incarnation {
+            self.actor.incarnation = incarnation;
+            self.lives.accept(self.config.me, incarnation);
+        }
+        if self.incarnation_pending.is_some_and(|pending| pending <= incarnation) {
+            self.incarnation_pending = None;
+        }
     }
 
     /// The clock is reserved up to here.
     pub fn on_hlc_reserved(&mut self, reserved: Hlc) {
-        let _ = reserved;
-        todo!()
+        self.clock.reserve(reserved);
     }
 
-    /// Whether this peer is believed to answer (for the routing map and for status).
+    /// Whether this peer is believed to answer (for the routing map and for status). True of the server itself.
     pub fn is_live(&self, peer: MemberNumber) -> bool {
-        let _ = peer;
-        todo!()
+        peer == self.config.me || self.liveness.is_live(peer)
     }
 
     /// Whether the own clock is off against two others.
     pub fn own_clock_skewed(&self) -> bool {
-        todo!()
+        self.liveness.own_skewed()
     }
 
     /// Numbers for metrics.
     pub fn stats(&self) -> ShardStats {
-        ShardStats::default()
+        ShardStats { operations: self.operations.len(), loading: self.parked.len() }
+    }
+
+    /// A slot of this shard: messages about no slot name it, so that the answer comes back here.
+    fn own_slot(&self) -> Option<Slot> {
+        (0..CELLS).find(|cell| cell % self.config.shards == self.config.shard).and_then(Slot::new)
+    }
+
+    pub(crate) fn send<S: Storage>(
+        &mut self,
+        to: MemberNumber,
+        slot: Option<Slot>,
+        deadline_ms: u32,
+        body: Body,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.send_all(smallvec![to], slot, deadline_ms, body, cx);
+    }
+
+    pub(crate) fn send_all<S: Storage>(
+        &mut self,
+        to: Members,
+        slot: Option<Slot>,
+        deadline_ms: u32,
+        body: Body,
+        cx: &mut Context<'_, S>,
+    ) {
+        if to.is_empty() {
+            return;
+        }
+        let (epoch, time) = (self.layout.epoch(), self.clock.read(cx.now));
+        let message = Message { epoch, set: ReplicaSet::Current, deadline_ms, time, slot, body };
+        cx.out.sends.push(Send { to, message });
     }
 }

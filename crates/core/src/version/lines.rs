@@ -1,8 +1,23 @@
-//! What a slot remembers of records that left.
-use super::Record;
-use crate::{hlc::Hlc, ids::Actor, varint::Malformed};
+//! What a slot remembers of records that left it.
+//!
+//! Lines only rise. `gone` is never above `used`. Only the own actor's counters are remembered: claiming to have
+//! seen another's would hide writes of it that are still on their way.
+//!
+//! When a record may leave, and in which batch the lines become durable, is decided elsewhere.
+
+use super::{COUNTER_MAX, Record};
+use crate::{
+    hlc::Hlc,
+    ids::Actor,
+    varint::{Malformed, Reader, put_u64},
+};
 use alloc::vec::Vec;
 use bytes::Bytes;
+
+use super::codec::{get_actor, get_time, minimal_u64, put_actor, put_time};
+
+/// First byte of the stored form.
+const FORMAT: u8 = 1;
 
 /// Per slot and own actor: what outlives forgotten records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -26,28 +41,66 @@ impl SlotLines {
     pub fn used(&self, me: Actor) -> u64 {
         if self.actor == Some(me) { self.used } else { 0 }
     }
+
     /// `gone` for this actor.
     pub fn gone(&self, me: Actor) -> u64 {
         if self.actor == Some(me) { self.gone } else { 0 }
     }
-    /// The record is collected: dead everywhere.
+
+    /// The record is collected: dead everywhere. No floor of time is needed, because all its times are at or
+    /// below `collect`.
     pub fn collected(&mut self, me: Actor, record: &Record) {
-        let _ = (me, record);
-        todo!()
+        self.take_actor(me);
+        self.used = self.used.max(record.seen.top(me));
     }
-    /// The record is handed over: alive elsewhere.
+
+    /// The record is handed over: alive elsewhere. Later writes of this actor must neither claim its counters nor
+    /// fall behind its times.
     pub fn handed_over(&mut self, me: Actor, record: &Record) {
-        let _ = (me, record);
-        todo!()
+        self.take_actor(me);
+        self.used = self.used.max(record.seen.top(me));
+        self.gone = self.gone.max(record.seen.top(me));
+        self.time_floor = self.time_floor.max(record.hi);
     }
+
+    /// A new actor has minted nothing yet.
+    fn take_actor(&mut self, me: Actor) {
+        if self.actor != Some(me) {
+            (self.actor, self.used, self.gone) = (Some(me), 0, 0);
+        }
+    }
+
     /// Appends the stored form.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        let _ = out;
-        todo!()
+        out.push(FORMAT);
+        put_time(out, self.refuse);
+        put_time(out, self.collect);
+        put_time(out, self.time_floor);
+        let Some(actor) = self.actor else { return };
+        put_actor(out, actor);
+        put_u64(out, self.used);
+        put_u64(out, self.gone);
     }
+
     /// Reads the stored form.
     pub fn decode(bytes: Bytes) -> Result<SlotLines, Malformed> {
-        let _ = bytes;
-        todo!()
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != FORMAT {
+            return Err(Malformed);
+        }
+        let refuse = get_time(&mut reader)?;
+        let collect = get_time(&mut reader)?;
+        let time_floor = get_time(&mut reader)?;
+        let (mut actor, mut used, mut gone) = (None, 0, 0);
+        if reader.remaining() > 0 {
+            actor = Some(get_actor(&mut reader)?);
+            used = minimal_u64(&mut reader)?;
+            gone = minimal_u64(&mut reader)?;
+        }
+        reader.end()?;
+        if collect > refuse || gone > used || used > COUNTER_MAX {
+            return Err(Malformed);
+        }
+        Ok(SlotLines { refuse, collect, actor, used, gone, time_floor })
     }
 }

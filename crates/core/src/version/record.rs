@@ -1,6 +1,10 @@
 //! What a replica keeps of a key.
-use super::{DotSet, Token, Write};
-use crate::{hlc::Hlc, ids::Dot, varint::Malformed};
+//!
+//! A record is a function of the set of writes that it has incorporated, whatever their order; [`Record::check`]
+//! states what always holds. How records meet is in `join`, how they become bytes in `codec`.
+
+use super::{DotSet, Token};
+use crate::{hlc::Hlc, ids::Dot};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -67,40 +71,19 @@ impl Record {
     pub fn is_empty(&self) -> bool {
         self.seen.is_empty()
     }
+
     /// Whether it has no version that counts as live (expired ones count until they are collected).
     pub fn is_tombstone(&self) -> bool {
         self.versions.is_empty() && !self.seen.is_empty()
     }
+
     /// The record without bodies: what a reader passes on.
     pub fn token(&self) -> Token {
         Token { seen: self.seen.clone(), mark: self.mark, hi: self.hi }
     }
+
     /// The version that a plain GET answers: the unexpired one with the highest (time, dot).
     pub fn plain(&self, wall_ms: u64) -> Option<&Version> {
         self.versions.iter().filter(|v| !v.expired(wall_ms)).max_by_key(|v| (v.time, v.dot))
-    }
-    /// Incorporates another record of the same key (JOIN of the specification, with `hi`).
-    pub fn join(&mut self, other: &Record) {
-        let _ = other;
-        todo!()
-    }
-    /// Incorporates a write: joins `record(write)`.
-    pub fn join_write(&mut self, write: &Write) {
-        let _ = write;
-        todo!()
-    }
-    /// Appends the stored form, with its version byte.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        let _ = out;
-        todo!()
-    }
-    /// Reads the stored form; values share the buffer. Empty bytes are the empty record.
-    pub fn decode(bytes: Bytes) -> Result<Record, Malformed> {
-        let _ = bytes;
-        todo!()
-    }
-    /// Checks the invariants of the specification; what fails is a bug.
-    pub fn check(&self) -> Result<(), &'static str> {
-        todo!()
     }
 }

@@ -1,11 +1,13 @@
 //! A write as it travels: one dot, its own time, its own context.
-use super::{DotSet, Kind, Mark, Record};
+//!
+//! It is the exact delta of its mint: a replica that joins it knows what its writer knew, and nothing more. The
+//! same write is offered again until it is known or refused; it is never minted anew.
+
+use super::{DotSet, Kind, Mark, Record, Value, Version};
 use crate::{
     hlc::Hlc,
     ids::{Dot, Epoch},
-    varint::{Malformed, Reader},
 };
-use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// A value or its removal.
@@ -48,16 +50,40 @@ pub struct Write {
 impl Write {
     /// `record(write)`: the exact delta.
     pub fn delta(&self) -> Record {
-        todo!()
+        let mut seen = self.ctx.clone();
+        seen.add_range(self.dot.actor, self.lo, self.dot.counter);
+        Record { seen, mark: self.mark(), hi: self.time, versions: self.version().into_iter().collect() }
     }
-    /// Appends its form on the wire.
-    pub fn encode(&self, out: &mut Vec<u8>) {
-        let _ = out;
-        todo!()
+
+    /// Whether the write knows this dot: it replaces it, claims it as a fill, or is it.
+    pub fn covers(&self, dot: Dot) -> bool {
+        let own = dot.actor == self.dot.actor && (self.lo..=self.dot.counter).contains(&dot.counter);
+        own || self.ctx.contains(dot)
     }
-    /// Reads its form on the wire.
-    pub fn decode(reader: &mut Reader) -> Result<Write, Malformed> {
-        let _ = reader;
-        todo!()
+
+    /// The highest plain write that a record knows after this write.
+    pub(super) fn mark(&self) -> Mark {
+        match self.kind {
+            Kind::Register => self.cmark.max(Some((self.time, self.dot))),
+            Kind::Causal => self.cmark,
+        }
+    }
+
+    /// Whether it is a value, not a delete.
+    pub(super) fn has_value(&self) -> bool {
+        matches!(self.payload, Payload::Value { .. })
+    }
+
+    /// The version that it brings, if it is a value.
+    pub(super) fn version(&self) -> Option<Version> {
+        let Payload::Value { bytes, expires_ms } = &self.payload else { return None };
+        Some(Version {
+            dot: self.dot,
+            ctx: self.ctx.clone(),
+            time: self.time,
+            expires_ms: *expires_ms,
+            kind: self.kind,
+            value: Value::Bytes(bytes.clone()),
+        })
     }
 }

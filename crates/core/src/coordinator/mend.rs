@@ -1,0 +1,126 @@
+//! Read repair at the coordinator: replicas that lack something of what a read found get the answers it read, each
+//! under the stamp with which it came (rule R11). Awaited at strict levels, in the background otherwise.
+
+use super::{
+    operation::{Answer, Kind, ReadOp},
+    read::take,
+};
+use crate::{
+    ids::MemberNumber,
+    message::{Body, OpId, RepairVerdict, StampedRecord},
+    replica::Task,
+    shard::{Context, Shard},
+    storage::Storage,
+    version::Record,
+};
+use alloc::vec::Vec;
+
+impl Shard {
+    /// The first R answers are joined: who holds the join, and who gets a repair?
+    pub(super) fn compare_all<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+        let Some(read) = self.reading(op) else { return };
+        let mut behind = Vec::new();
+        for answer in &read.answers {
+            match holds(read, answer) {
+                true => read.fresh.push(answer.member),
+                false => behind.push((answer.member, answers_of_others(read, answer.member))),
+            }
+        }
+        for (member, records) in behind {
+            self.mend(op, member, records, true, cx);
+        }
+    }
+
+    /// An answer after the first R: it may be behind, and it may know something that the others lack. What the
+    /// client gets does not change any more.
+    pub(super) fn late_answer<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+        let Some(read) = self.reading(op) else { return };
+        let Some(answer) = read.answers.last() else { return };
+        let member = answer.member;
+        let (current, knows_more) = (holds(read, answer), !held_by_join(read, answer));
+        let news = knows_more
+            .then(|| alloc::vec![StampedRecord { stamp: answer.stamp, record: answer.encoded.clone() }]);
+        let missing = (!current).then(|| answers_of_others(read, member));
+        let others: Vec<MemberNumber> =
+            read.answers.iter().map(|a| a.member).filter(|&other| other != member).collect();
+        if current {
+            read.fresh.push(member);
+        }
+        if let Some(records) = missing {
+            self.mend(op, member, records, true, cx);
+        }
+        for other in news.iter().flat_map(|_| &others) {
+            self.mend(op, *other, news.clone().unwrap_or_default(), false, cx);
+        }
+        self.repaired(op, cx);
+    }
+
+    /// Sends a repair. `counts`: it makes the member hold the join, so that a strict read waits for it.
+    fn mend<S: Storage>(
+        &mut self,
+        op: OpId,
+        member: MemberNumber,
+        records: Vec<StampedRecord>,
+        counts: bool,
+        cx: &mut Context<'_, S>,
+    ) {
+        let me = self.config.me;
+        let Some(operation) = self.operations.get(op) else { return };
+        let (slot, key) = (operation.slot, operation.key.clone());
+        let left_ms = Shard::remaining_ms(operation.deadline_ms, cx.now.mono_ms);
+        let Kind::Read(read) = &mut operation.kind else { return };
+        let awaited = counts && !read.answered;
+        if awaited {
+            read.mending.push(member);
+        }
+        let asker = awaited.then_some(op);
+        if member == me {
+            self.with_record(slot, key, Task::Mend(asker, records), cx);
+        } else {
+            self.send(member, Some(slot), left_ms, Body::Repair { op: asker, key, records }, cx);
+        }
+    }
+
+    /// A replica answered a repair.
+    pub(crate) fn repair_answered<S: Storage>(
+        &mut self,
+        op: OpId,
+        from: MemberNumber,
+        verdict: RepairVerdict,
+        cx: &mut Context<'_, S>,
+    ) {
+        match verdict {
+            RepairVerdict::Joined { .. } => {
+                let Some(read) = self.reading(op) else { return };
+                if take(&mut read.mending, from) {
+                    read.fresh.push(from);
+                    self.repaired(op, cx);
+                }
+            }
+            // Its lines are ahead of what was read: the client may read again.
+            RepairVerdict::Again { .. } | RepairVerdict::Refused => self.read_failed(op, from, cx),
+        }
+    }
+}
+
+fn record_of<'a>(read: &'a ReadOp, answer: &'a Answer) -> Option<&'a Record> {
+    answer.record.as_ref().or(read.own.as_ref())
+}
+
+/// Whether the answer's replica holds all that the join holds.
+fn holds(read: &ReadOp, answer: &Answer) -> bool {
+    let (Some(record), Some(joined)) = (record_of(read, answer), &read.joined) else { return false };
+    joined.seen.is_subset(&record.seen) && joined.mark <= record.mark
+}
+
+/// Whether the join holds all that the answer's replica holds.
+fn held_by_join(read: &ReadOp, answer: &Answer) -> bool {
+    let (Some(record), Some(joined)) = (record_of(read, answer), &read.joined) else { return true };
+    record.seen.is_subset(&joined.seen) && record.mark <= joined.mark
+}
+
+/// What the other replicas answered; those that hold nothing, or the same as the own record, add nothing.
+fn answers_of_others(read: &ReadOp, member: MemberNumber) -> Vec<StampedRecord> {
+    let others = read.answers.iter().filter(|answer| answer.member != member && !answer.encoded.is_empty());
+    others.map(|answer| StampedRecord { stamp: answer.stamp, record: answer.encoded.clone() }).collect()
+}

@@ -1,0 +1,262 @@
+//! Operations in flight: a slab with generations, so that a late answer never meets another operation, and their
+//! deadlines in coarse ticks.
+
+use crate::{
+    ids::{Epoch, Lsn, MemberNumber},
+    limits::OPERATIONS,
+    message::{OpId, Stamp},
+    request::{Ack, Basis, Holding, Level, Request, Ticket},
+    slot::Slot,
+    version::{Payload, Record, Token, Write},
+};
+use alloc::{collections::BTreeMap, vec::Vec};
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+/// Members that still owe an answer.
+pub(crate) type Members = SmallVec<[MemberNumber; 4]>;
+
+/// Who asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Origin {
+    /// A client of this server.
+    Client(Ticket),
+    /// Another server handed the request over.
+    Peer(MemberNumber, OpId),
+}
+
+/// One request under way.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub(crate) origin: Origin,
+    pub(crate) key: Bytes,
+    pub(crate) slot: Slot,
+    pub(crate) level: Level,
+    /// Answers needed under `epoch`.
+    pub(crate) required: usize,
+    pub(crate) epoch: Epoch,
+    /// Monotonic milliseconds.
+    pub(crate) deadline_ms: u64,
+    pub(crate) kind: Kind,
+}
+
+/// What is under way.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "the large ones are the frequent ones; a box would cost more")]
+pub(crate) enum Kind {
+    Write(WriteOp),
+    Read(ReadOp),
+    Forward(ForwardOp),
+    Explain(ExplainOp),
+    Count(CountOp),
+}
+
+/// A write: minted once (twice if it was beaten), then waiting for acknowledgements.
+#[derive(Debug)]
+pub(crate) struct WriteOp {
+    pub(crate) basis: Basis,
+    pub(crate) payload: Payload,
+    /// `None` until it is minted.
+    pub(crate) minted: Option<Minted>,
+    pub(crate) existed: bool,
+    pub(crate) acks: SmallVec<[Ack; 4]>,
+    pub(crate) outstanding: Members,
+    /// What replicas know that beat this plain write.
+    pub(crate) learned: Option<Token>,
+    pub(crate) second_round: bool,
+}
+
+/// A write as it was minted here.
+#[derive(Debug)]
+pub(crate) struct Minted {
+    pub(crate) write: Write,
+    pub(crate) reply: Token,
+    /// Where the own copy is in the log.
+    pub(crate) lsn: Lsn,
+}
+
+/// What one replica answered to a read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) member: MemberNumber,
+    pub(crate) stamp: Stamp,
+    /// As stored; empty if the key has no record, or the own one.
+    pub(crate) encoded: Bytes,
+    /// `None`: the own record.
+    pub(crate) record: Option<Record>,
+}
+
+/// A read: collecting R answers, then (at strict levels) waiting until R replicas hold their join, then answered
+/// and lingering for replicas that may still turn out to be behind.
+#[derive(Debug, Default)]
+pub(crate) struct ReadOp {
+    /// The own record, once read.
+    pub(crate) own: Option<Record>,
+    pub(crate) answers: SmallVec<[Answer; 3]>,
+    /// Members that owe an answer.
+    pub(crate) outstanding: Members,
+    /// Members that owe an answer to a repair.
+    pub(crate) mending: Members,
+    /// Members known to hold the join.
+    pub(crate) fresh: Members,
+    /// The join of the first R answers, once they are there.
+    pub(crate) joined: Option<Record>,
+    /// The client has its answer.
+    pub(crate) answered: bool,
+}
+
+/// A request handed to an owner.
+#[derive(Debug)]
+pub(crate) struct ForwardOp {
+    pub(crate) request: Request,
+    pub(crate) to: MemberNumber,
+    /// Owners that certainly did not apply it.
+    pub(crate) refused: Members,
+}
+
+/// An `explain`.
+#[derive(Debug)]
+pub(crate) struct ExplainOp {
+    pub(crate) holdings: Vec<Holding>,
+    pub(crate) outstanding: Members,
+}
+
+/// A count of keys.
+#[derive(Debug)]
+pub(crate) struct CountOp {
+    pub(crate) keys: u64,
+    pub(crate) outstanding: Members,
+}
+
+#[derive(Debug, Default)]
+struct Entry {
+    generation: u32,
+    operation: Option<Operation>,
+}
+
+/// All operations of a shard.
+#[derive(Debug, Default)]
+pub(crate) struct Operations {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    deadlines: BTreeMap<u64, Vec<OpId>>,
+}
+
+/// Width of a deadline bucket, as a power of two of milliseconds.
+const TICK_SHIFT: u32 = 4;
+
+fn id(index: u32, generation: u32) -> OpId {
+    OpId(u64::from(generation) << 32 | u64::from(index))
+}
+
+impl Operations {
+    /// How many are in flight.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len() - self.free.len()
+    }
+
+    /// Whether another one may begin.
+    pub(crate) fn has_room(&self) -> bool {
+        self.len() < OPERATIONS
+    }
+
+    /// Puts an operation in flight.
+    pub(crate) fn insert(&mut self, operation: Operation) -> OpId {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.entries.push(Entry::default());
+            (self.entries.len() - 1) as u32
+        });
+        let deadline_ms = operation.deadline_ms;
+        let entry = &mut self.entries[index as usize];
+        entry.operation = Some(operation);
+        let id = id(index, entry.generation);
+        self.deadlines.entry(deadline_ms >> TICK_SHIFT).or_default().push(id);
+        id
+    }
+
+    /// The operation, unless it ended.
+    pub(crate) fn get(&mut self, op: OpId) -> Option<&mut Operation> {
+        let entry = self.entries.get_mut((op.0 & 0xffff_ffff) as usize)?;
+        if u64::from(entry.generation) == op.0 >> 32 { entry.operation.as_mut() } else { None }
+    }
+
+    /// Ends an operation.
+    pub(crate) fn remove(&mut self, op: OpId) -> Option<Operation> {
+        let index = (op.0 & 0xffff_ffff) as u32;
+        let entry = self.entries.get_mut(index as usize)?;
+        if u64::from(entry.generation) != op.0 >> 32 {
+            return None;
+        }
+        let operation = entry.operation.take()?;
+        entry.generation = entry.generation.wrapping_add(1);
+        self.free.push(index);
+        Some(operation)
+    }
+
+    /// Gives an operation a new name, so that answers to the old one count no more.
+    pub(crate) fn rename(&mut self, op: OpId) -> Option<OpId> {
+        let operation = self.remove(op)?;
+        Some(self.insert(operation))
+    }
+
+    /// Names of all operations, in a fixed order.
+    pub(crate) fn ids(&self) -> Vec<OpId> {
+        let open = self.entries.iter().enumerate().filter(|(_, entry)| entry.operation.is_some());
+        open.map(|(index, entry)| id(index as u32, entry.generation)).collect()
+    }
+
+    /// Operations whose deadline passed.
+    pub(crate) fn expired(&mut self, mono_ms: u64) -> Vec<OpId> {
+        let mut expired = Vec::new();
+        while let Some(bucket) = self.deadlines.first_entry() {
+            // A bucket is due when all of it has passed.
+            if (bucket.key() + 1) << TICK_SHIFT > mono_ms {
+                break;
+            }
+            expired.extend(bucket.remove());
+        }
+        expired.retain(|&op| self.get(op).is_some());
+        expired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn operation(deadline_ms: u64) -> Operation {
+        Operation {
+            origin: Origin::Client(Ticket(1)),
+            key: Bytes::from_static(b"k"),
+            slot: Slot::of(b"k"),
+            level: Level::DEFAULT,
+            required: 1,
+            epoch: Epoch(1),
+            deadline_ms,
+            kind: Kind::Count(CountOp { keys: 0, outstanding: Members::new() }),
+        }
+    }
+
+    #[test]
+    fn a_late_answer_never_meets_another_operation() {
+        let mut operations = Operations::default();
+        let first = operations.insert(operation(100));
+        assert!(operations.remove(first).is_some());
+        let second = operations.insert(operation(100));
+        assert!(operations.get(first).is_none());
+        let renamed = operations.rename(second).unwrap();
+        assert!(operations.get(second).is_none() && operations.get(renamed).is_some());
+        assert_eq!(operations.len(), 1);
+    }
+
+    #[test]
+    fn deadlines_come_due_within_a_tick_and_only_for_open_operations() {
+        let mut operations = Operations::default();
+        let ended = operations.insert(operation(100));
+        let open = operations.insert(operation(100));
+        operations.remove(ended);
+        assert!(operations.expired(100).is_empty());
+        assert_eq!(operations.expired(116), [open]);
+        assert!(operations.expired(1_000).is_empty());
+    }
+}

@@ -1,0 +1,263 @@
+//! Reads at the coordinator: the own replica first, then the others with the digest of what it holds, until R have
+//! answered. What happens to replicas that are behind is in `mend`.
+
+use super::operation::{Answer, Kind, Members, Operation, Origin, ReadOp};
+use crate::{
+    canary::Canary,
+    ids::MemberNumber,
+    limits::OPERATIONS,
+    message::{Body, OpId, ReadVerdict},
+    replica::Task,
+    request::{Ack, Outcome, ReadAnswer, Receipt, Rejected, Request},
+    shard::{Context, Shard},
+    slot::Slot,
+    storage::Storage,
+    version::Record,
+};
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+impl Shard {
+    pub(crate) fn begin_read<S: Storage>(
+        &mut self,
+        origin: Origin,
+        slot: Slot,
+        request: Request,
+        cx: &mut Context<'_, S>,
+    ) {
+        let required = match self.required(request.level, slot) {
+            Ok(required) => required,
+            Err(reason) => return self.answer_origin(origin, Outcome::Rejected(reason), cx),
+        };
+        let op = self.operations.insert(Operation {
+            origin,
+            key: request.key,
+            slot,
+            level: request.level,
+            required,
+            epoch: self.layout.epoch(),
+            deadline_ms: Shard::deadline_ms(request.timeout_ms, cx.now.mono_ms),
+            kind: Kind::Read(ReadOp::default()),
+        });
+        self.ask(op, cx);
+    }
+
+    /// Asks the own replica; the others follow when it has answered.
+    pub(crate) fn ask<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+        let me = self.config.me;
+        let Some(operation) = self.operations.get(op) else { return };
+        let (slot, key) = (operation.slot, operation.key.clone());
+        if !self.layout.owners(slot).contains(&me) {
+            return self.ask_others(op, None, cx);
+        }
+        if let Kind::Read(read) = &mut operation.kind {
+            read.outstanding.push(me);
+        }
+        self.with_record(slot, key, Task::Read(op), cx);
+    }
+
+    /// The read behind an operation.
+    pub(super) fn reading(&mut self, op: OpId) -> Option<&mut ReadOp> {
+        match &mut self.operations.get(op)?.kind {
+            Kind::Read(read) => Some(read),
+            _ => None,
+        }
+    }
+
+    /// The own replica's answer.
+    pub(crate) fn own_answer<S: Storage>(
+        &mut self,
+        op: OpId,
+        record: Record,
+        encoded: Bytes,
+        cx: &mut Context<'_, S>,
+    ) {
+        let me = self.config.me;
+        let Some(operation) = self.operations.get(op) else { return };
+        let (slot, more) = (operation.slot, operation.required > 1);
+        let digest = more.then(|| self.layout.spec().digest_key.digest(slot, &operation.key, &record));
+        let stamp = self.stamp(slot, cx.store);
+        let Some(read) = self.reading(op) else { return };
+        if !take(&mut read.outstanding, me) {
+            return;
+        }
+        read.answers.push(Answer { member: me, stamp, encoded, record: None });
+        read.own = Some(record);
+        if more {
+            self.ask_others(op, digest, cx);
+        }
+        self.collected(op, cx);
+    }
+
+    fn ask_others<S: Storage>(&mut self, op: OpId, digest: Option<u128>, cx: &mut Context<'_, S>) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let (slot, required, deadline_ms) = (operation.slot, operation.required, operation.deadline_ms);
+        let (key, durable) = (operation.key.clone(), operation.level.strict);
+        let needed = required - usize::from(digest.is_some()).min(required);
+        let mut others = self.others(slot, needed);
+        others.retain(|member| self.liveness.is_up(*member));
+        let Some(read) = self.reading(op) else { return };
+        read.outstanding.extend(others.iter().copied());
+        let left_ms = Shard::remaining_ms(deadline_ms, cx.now.mono_ms);
+        self.send_all(others, Some(slot), left_ms, Body::Read { op, key, digest, durable }, cx);
+    }
+
+    /// Another replica answered.
+    pub(crate) fn read_answered<S: Storage>(
+        &mut self,
+        op: OpId,
+        from: MemberNumber,
+        verdict: ReadVerdict,
+        cx: &mut Context<'_, S>,
+    ) {
+        let answer = match verdict {
+            ReadVerdict::Refused => return self.read_failed(op, from, cx),
+            ReadVerdict::Same { stamp } => {
+                Answer { member: from, stamp, encoded: Bytes::new(), record: None }
+            }
+            ReadVerdict::Record(stamped) => match Record::decode(stamped.record.clone()) {
+                Err(_) => return self.read_failed(op, from, cx),
+                Ok(record) => {
+                    let record = Some(record);
+                    Answer { member: from, stamp: stamped.stamp, encoded: stamped.record, record }
+                }
+            },
+        };
+        let Some(read) = self.reading(op) else { return };
+        if !take(&mut read.outstanding, from) {
+            return;
+        }
+        read.answers.push(answer);
+        if read.joined.is_none() { self.collected(op, cx) } else { self.late_answer(op, cx) }
+    }
+
+    /// A replica will not answer, to the read or to a repair.
+    pub(crate) fn read_failed<S: Storage>(
+        &mut self,
+        op: OpId,
+        member: MemberNumber,
+        cx: &mut Context<'_, S>,
+    ) {
+        let me = self.config.me;
+        let Some(read) = self.reading(op) else { return };
+        let owed = take(&mut read.outstanding, member);
+        let mending = take(&mut read.mending, member);
+        if !owed && !mending {
+            return;
+        }
+        if owed && member == me && read.joined.is_none() {
+            // The own copy is damaged: the others alone must do.
+            self.ask_others(op, None, cx);
+        }
+        let Some(operation) = self.operations.get(op) else { return };
+        let required = operation.required;
+        let Kind::Read(read) = &operation.kind else { return };
+        let have =
+            if read.joined.is_none() { read.answers.len() } else { read.fresh.len() + read.mending.len() };
+        if read.answered {
+            return self.linger(op);
+        }
+        if have + read.outstanding.len() < required {
+            let reason = match member == me {
+                true => Rejected::Damaged,
+                false => Rejected::NoQuorum { required: required as u8, alive: have as u8 },
+            };
+            self.finish(op, Outcome::Rejected(reason), cx);
+        }
+    }
+
+    /// Goes on once R answers are there.
+    fn collected<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let (required, strict) = (operation.required, operation.level.strict);
+        let enough = self.enough(required);
+        let Some(read) = self.reading(op) else { return };
+        if read.answers.len() < enough {
+            return;
+        }
+        let same = read.answers.iter().all(|answer| answer.record.is_none());
+        if same && read.outstanding.is_empty() {
+            let record = read.own.take().unwrap_or_default();
+            return self.read_done(op, record, cx);
+        }
+        read.joined = Some(join(read));
+        self.compare_all(op, cx);
+        if !strict || self.config.canary.is(Canary::ReadRepairNotAwaited) {
+            self.answer_now(op, cx);
+        }
+        self.repaired(op, cx);
+    }
+
+    /// Answers once R replicas are known to hold the join.
+    pub(super) fn repaired<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+        let required = self.operations.get(op).map_or(0, |operation| operation.required);
+        let Some(read) = self.reading(op) else { return };
+        if !read.answered && read.fresh.len() >= required {
+            self.answer_now(op, cx);
+        }
+        self.linger(op);
+    }
+
+    /// Answers the client; the operation stays for the replicas that have not answered yet.
+    fn answer_now<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let (origin, receipt) = (operation.origin, receipt(operation));
+        let Some(read) = self.reading(op) else { return };
+        read.answered = true;
+        let record = read.joined.clone().unwrap_or_default();
+        self.answer_origin(origin, Outcome::Read(ReadAnswer { record, receipt }), cx);
+    }
+
+    /// Ends an answered read that has nothing more to wait for, or when too much else is in flight.
+    pub(super) fn linger(&mut self, op: OpId) {
+        let crowded = self.operations.len() > OPERATIONS / 2;
+        let Some(read) = self.reading(op) else { return };
+        if read.answered && (read.outstanding.is_empty() || crowded) {
+            self.operations.remove(op);
+        }
+    }
+
+    fn read_done<S: Storage>(&mut self, op: OpId, record: Record, cx: &mut Context<'_, S>) {
+        let Some(operation) = self.operations.remove(op) else { return };
+        let receipt = receipt(&operation);
+        self.answer_origin(operation.origin, Outcome::Read(ReadAnswer { record, receipt }), cx);
+    }
+
+    /// The deadline of a read.
+    pub(crate) fn read_timed_out<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let required = operation.required.min(255) as u8;
+        let Kind::Read(read) = &operation.kind else { return };
+        if read.answered {
+            self.operations.remove(op);
+            return;
+        }
+        let have = if read.joined.is_none() { read.answers.len() } else { read.fresh.len() };
+        self.finish(op, Outcome::Rejected(Rejected::ReadTimeout { required, acked: have as u8 }), cx);
+    }
+}
+
+/// Removes a member from a list; whether it was there.
+pub(super) fn take(members: &mut Members, member: MemberNumber) -> bool {
+    let Some(at) = members.iter().position(|&m| m == member) else { return false };
+    members.swap_remove(at);
+    true
+}
+
+/// The join of all answers.
+fn join(read: &ReadOp) -> Record {
+    let mut joined = read.own.clone().unwrap_or_default();
+    for record in read.answers.iter().filter_map(|answer| answer.record.as_ref()) {
+        joined.join(record);
+    }
+    joined
+}
+
+fn receipt(operation: &Operation) -> Receipt {
+    let mut acks = Vec::new();
+    if let Kind::Read(read) = &operation.kind {
+        let durable = operation.level.strict;
+        acks.extend(read.answers.iter().map(|answer| Ack { member: answer.member, owner: true, durable }));
+    }
+    Receipt { epoch: operation.epoch, required: operation.required.min(255) as u8, acks }
+}

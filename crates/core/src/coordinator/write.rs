@@ -1,0 +1,225 @@
+//! Writes at the coordinator: mint once, send to every owner, answer after W; write once more if a plain write
+//! turns out to be beaten by one that a majority already holds.
+
+use super::operation::{Kind, Members, Minted, Operation, Origin, WriteOp};
+use crate::{
+    canary::Canary,
+    ids::MemberNumber,
+    message::{Body, OpId, WriteVerdict},
+    outbox::Event,
+    replica::{Task, Waiter},
+    request::{Ack, Basis, Op, Outcome, Receipt, Rejected, Request, WriteAnswer},
+    shard::{Context, Shard},
+    slot::Slot,
+    storage::Storage,
+    version::{Payload, Token},
+};
+use smallvec::SmallVec;
+
+impl Shard {
+    pub(crate) fn begin_write<S: Storage>(
+        &mut self,
+        origin: Origin,
+        slot: Slot,
+        request: Request,
+        cx: &mut Context<'_, S>,
+    ) {
+        let required = match self.required(request.level, slot) {
+            Ok(required) => required,
+            Err(reason) => return self.answer_origin(origin, Outcome::Rejected(reason), cx),
+        };
+        let (basis, payload) = match request.op {
+            Op::Set { basis, value, expires_ms } => (basis, Payload::Value { bytes: value, expires_ms }),
+            Op::Delete { basis } => (basis, Payload::Delete),
+            Op::Get | Op::Explain => return,
+        };
+        let write = WriteOp {
+            basis,
+            payload,
+            minted: None,
+            existed: false,
+            acks: SmallVec::new(),
+            outstanding: Members::new(),
+            learned: None,
+            second_round: false,
+        };
+        let op = self.operations.insert(Operation {
+            origin,
+            key: request.key.clone(),
+            slot,
+            level: request.level,
+            required,
+            epoch: self.layout.epoch(),
+            deadline_ms: Shard::deadline_ms(request.timeout_ms, cx.now.mono_ms),
+            kind: Kind::Write(write),
+        });
+        self.with_record(slot, request.key, Task::Mint(op), cx);
+    }
+
+    /// Nothing was applied. (In the second round the first one was: then the outcome is unknown.)
+    pub(crate) fn write_rejected<S: Storage>(&mut self, op: OpId, reason: Rejected, cx: &mut Context<'_, S>) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let Kind::Write(write) = &operation.kind else { return };
+        let required = operation.required.min(255) as u8;
+        let outcome = match write.minted {
+            None => Outcome::Rejected(reason),
+            Some(_) => Outcome::Unknown { required, acked: 0 },
+        };
+        self.finish(op, outcome, cx);
+    }
+
+    /// The own replica has the write: now the others.
+    pub(crate) fn write_minted<S: Storage>(
+        &mut self,
+        op: OpId,
+        minted: Minted,
+        existed: bool,
+        cx: &mut Context<'_, S>,
+    ) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let Kind::Write(write) = &mut operation.kind else { return };
+        if write.minted.is_none() {
+            write.existed = existed;
+        }
+        write.minted = Some(minted);
+        self.offer(op, cx);
+    }
+
+    /// Offers the minted write to every owner of the present layout, the own replica among them.
+    pub(crate) fn offer<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let (slot, deadline_ms) = (operation.slot, operation.deadline_ms);
+        let Kind::Write(write) = &mut operation.kind else { return };
+        let Some(minted) = &write.minted else { return };
+        let (lsn, body) = (minted.lsn, Body::Write { op, write: minted.write.clone() });
+        let owners = self.layout.owners(slot);
+        let me = self.config.me;
+        let up: Members = owners.iter().copied().filter(|&o| o != me && self.liveness.is_up(o)).collect();
+        let own = owners.contains(&me);
+        write.outstanding = up.clone();
+        if own {
+            write.outstanding.push(me);
+        }
+        let left_ms = Shard::remaining_ms(deadline_ms, cx.now.mono_ms);
+        self.send_all(up, Some(slot), left_ms, body, cx);
+        if !own {
+            return self.write_stuck(op, cx);
+        }
+        if self.may_answer(lsn, cx) {
+            let durable = self.answers_are_durable();
+            self.write_acked(op, me, durable, None, cx);
+        } else {
+            self.waiting.push(lsn, Waiter::OwnWrite(op));
+        }
+        self.write_stuck(op, cx);
+    }
+
+    /// A replica answered.
+    pub(crate) fn write_answered<S: Storage>(
+        &mut self,
+        op: OpId,
+        from: MemberNumber,
+        verdict: WriteVerdict,
+        cx: &mut Context<'_, S>,
+    ) {
+        match verdict {
+            WriteVerdict::Taken { durable, beaten_by } => self.write_acked(op, from, durable, beaten_by, cx),
+            WriteVerdict::TooOld => self.again.push((op, from)),
+            WriteVerdict::Refused => self.write_failed(op, from, cx),
+        }
+    }
+
+    /// A replica holds the write.
+    pub(crate) fn write_acked<S: Storage>(
+        &mut self,
+        op: OpId,
+        from: MemberNumber,
+        durable: bool,
+        beaten_by: Option<Token>,
+        cx: &mut Context<'_, S>,
+    ) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let required = operation.required;
+        let Kind::Write(write) = &mut operation.kind else { return };
+        let Some(at) = write.outstanding.iter().position(|&m| m == from) else { return };
+        write.outstanding.swap_remove(at);
+        write.acks.push(Ack { member: from, owner: true, durable });
+        if let Some(token) = beaten_by {
+            learn(&mut write.learned, token);
+        }
+        let acks = write.acks.len();
+        if acks < self.enough(required) {
+            return self.write_stuck(op, cx);
+        }
+        self.write_settled(op, cx);
+    }
+
+    /// W replicas hold the write: answer, or write once more.
+    fn write_settled<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let owners = self.layout.owners(operation.slot).len();
+        let (required, key, slot) = (operation.required, operation.key.clone(), operation.slot);
+        let Kind::Write(write) = &mut operation.kind else { return };
+        let beaten = write.learned.is_some() && !write.second_round && write.basis == Basis::Plain;
+        if beaten && required > owners / 2 && !self.config.canary.is(Canary::NoSecondRound) {
+            write.second_round = true;
+            write.acks.clear();
+            write.outstanding.clear();
+            // Late answers to the first round must not count for the second.
+            let Some(op) = self.operations.rename(op) else { return };
+            cx.out.events.push(Event::SecondRound);
+            return self.with_record(slot, key, Task::Mint(op), cx);
+        }
+        if beaten {
+            cx.out.events.push(Event::BeatenBelowMajority);
+        }
+        let Some(operation) = self.operations.remove(op) else { return };
+        let Kind::Write(write) = operation.kind else { return };
+        let Some(minted) = write.minted else { return };
+        let receipt = Receipt {
+            epoch: operation.epoch,
+            required: operation.required.min(255) as u8,
+            acks: write.acks.to_vec(),
+        };
+        let answer =
+            WriteAnswer { token: minted.reply, time: minted.write.time, existed: write.existed, receipt };
+        self.answer_origin(operation.origin, Outcome::Written(answer), cx);
+    }
+
+    /// A replica will not take the write.
+    pub(crate) fn write_failed<S: Storage>(
+        &mut self,
+        op: OpId,
+        member: MemberNumber,
+        cx: &mut Context<'_, S>,
+    ) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let Kind::Write(write) = &mut operation.kind else { return };
+        write.outstanding.retain(|m| *m != member);
+        self.write_stuck(op, cx);
+    }
+
+    /// Ends a write that can no longer reach W: it may have landed on some.
+    fn write_stuck<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let required = operation.required;
+        let Kind::Write(write) = &operation.kind else { return };
+        if write.minted.is_none() || write.acks.len() + write.outstanding.len() >= required {
+            return;
+        }
+        let acked = if write.second_round { 0 } else { write.acks.len().min(255) as u8 };
+        self.finish(op, Outcome::Unknown { required: required.min(255) as u8, acked }, cx);
+    }
+}
+
+/// Adds what a replica knows to what others said.
+fn learn(learned: &mut Option<Token>, token: Token) {
+    match learned {
+        None => *learned = Some(token),
+        Some(known) => {
+            known.seen.union(&token.seen);
+            known.mark = known.mark.max(token.mark);
+            known.hi = known.hi.max(token.hi);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What waits for the commit log: acknowledgements leave only when the log position they stand on is durable.
+
+use crate::{
+    canary::Canary,
+    ids::{Lsn, MemberNumber},
+    message::{Body, OpId, RepairVerdict},
+    shard::{Context, Durability, Shard},
+    slot::Slot,
+    storage::Storage,
+    version::Record,
+};
+use alloc::collections::VecDeque;
+use bytes::Bytes;
+
+/// Who waits.
+#[derive(Debug)]
+pub(crate) enum Waiter {
+    /// The own copy of an own write.
+    OwnWrite(OpId),
+    /// The own answer to an own read.
+    OwnRead(OpId, Record, Bytes),
+    /// The own copy after an own read repair.
+    OwnRepair(OpId),
+    /// An answer to another server.
+    Answer(MemberNumber, Slot, Body),
+}
+
+/// Waiters in the order of their arrival. Positions rise, apart from reads, which may wait a little longer than
+/// they must.
+#[derive(Debug, Default)]
+pub(crate) struct Waiting {
+    queue: VecDeque<(Lsn, Waiter)>,
+}
+
+impl Waiting {
+    /// Waits for `lsn`.
+    pub(crate) fn push(&mut self, lsn: Lsn, waiter: Waiter) {
+        self.queue.push_back((lsn, waiter));
+    }
+
+    fn pop(&mut self, durable: Lsn) -> Option<Waiter> {
+        let (lsn, _) = self.queue.front()?;
+        if *lsn > durable {
+            return None;
+        }
+        self.queue.pop_front().map(|(_, waiter)| waiter)
+    }
+}
+
+impl Shard {
+    /// Lets go everybody whose position is durable.
+    pub(crate) fn release<S: Storage>(&mut self, cx: &mut Context<'_, S>) {
+        let durable = cx.store.durable();
+        while let Some(waiter) = self.waiting.pop(durable) {
+            match waiter {
+                Waiter::OwnWrite(op) => self.write_acked(op, self.config.me, true, None, cx),
+                Waiter::OwnRead(op, record, encoded) => self.own_answer(op, record, encoded, cx),
+                Waiter::OwnRepair(op) => {
+                    self.repair_answered(op, self.config.me, RepairVerdict::Joined { durable: true }, cx);
+                }
+                Waiter::Answer(to, slot, body) => self.send(to, Some(slot), 0, body, cx),
+            }
+        }
+    }
+
+    /// Whether an answer that stands on `lsn` may leave now.
+    pub(crate) fn may_answer<S: Storage>(&self, lsn: Lsn, cx: &Context<'_, S>) -> bool {
+        !self.waits_for_sync() || lsn <= cx.store.durable()
+    }
+
+    /// Answers another server once `lsn` is durable.
+    pub(crate) fn answer<S: Storage>(
+        &mut self,
+        to: MemberNumber,
+        slot: Slot,
+        lsn: Lsn,
+        body: Body,
+        cx: &mut Context<'_, S>,
+    ) {
+        if self.may_answer(lsn, cx) {
+            self.send(to, Some(slot), 0, body, cx);
+        } else {
+            self.waiting.push(lsn, Waiter::Answer(to, slot, body));
+        }
+    }
+
+    /// Whether acknowledgements wait for the commit log.
+    fn waits_for_sync(&self) -> bool {
+        self.answers_are_durable() && !self.config.canary.is(Canary::AckBeforeSync)
+    }
+
+    /// What acknowledgements say of themselves.
+    pub(crate) fn answers_are_durable(&self) -> bool {
+        self.config.durability == Durability::Sync
+    }
+}

@@ -1,0 +1,288 @@
+//! The replica: the one door into storage. Every change of a record passes through [`Shard::keep`], which sees the
+//! old and the new record; every look at one passes through [`Shard::with_record`], which parks the task if the
+//! disk has to be asked, so that tasks of one key never overtake each other.
+//!
+//! It does not know quorums; it answers a coordinator, its own or another server's.
+
+mod durable;
+mod read;
+mod repair;
+mod write;
+
+pub(crate) use durable::{Waiter, Waiting};
+
+use crate::{
+    ids::{Epoch, Lsn, MemberNumber},
+    limits::OPERATIONS,
+    message::{Body, OpId, ReadVerdict, RepairVerdict, Stamp, StampedRecord, WriteVerdict},
+    outbox::Event,
+    shard::{Context, Shard},
+    slot::Slot,
+    storage::{Found, JobId, LoadError, Loaded, Lookup, Mutation, Probe, Storage},
+    version::{Record, SlotLines, Write},
+};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    vec::Vec,
+};
+use bytes::Bytes;
+
+/// Something that needs the record of a key.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a task lives for one call in the usual case; a box would cost more"
+)]
+pub(crate) enum Task {
+    /// The own coordinator mints a write.
+    Mint(OpId),
+    /// The own coordinator reads.
+    Read(OpId),
+    /// The own coordinator found the own replica behind.
+    Mend(Option<OpId>, Vec<StampedRecord>),
+    /// The own coordinator explains.
+    Explain(OpId),
+    /// Another server's write.
+    TakeWrite(MemberNumber, OpId, Write),
+    /// Another server's read: asker, digest, "only what is on disk".
+    AnswerRead(MemberNumber, OpId, Option<u128>, bool),
+    /// Another server's read repair.
+    TakeRepair(MemberNumber, Option<OpId>, Vec<StampedRecord>),
+    /// Another server's explain.
+    AnswerProbe(MemberNumber, OpId),
+}
+
+impl Task {
+    /// The other server behind it, and its operation; `None` for the own coordinator's.
+    fn asker(&self) -> Option<(MemberNumber, Option<OpId>)> {
+        match self {
+            Task::Mint(_) | Task::Read(_) | Task::Mend(..) | Task::Explain(_) => None,
+            Task::TakeWrite(from, op, _) | Task::AnswerRead(from, op, ..) | Task::AnswerProbe(from, op) => {
+                Some((*from, Some(*op)))
+            }
+            Task::TakeRepair(from, op, _) => Some((*from, *op)),
+        }
+    }
+}
+
+/// What a lookup came to.
+pub(crate) type Lookedup = Result<Option<Found>, LoadError>;
+
+#[derive(Debug, Default)]
+struct Queue {
+    tasks: VecDeque<Task>,
+}
+
+/// Tasks behind disk reads.
+#[derive(Debug, Default)]
+pub(crate) struct Parked {
+    keys: BTreeMap<(Slot, Bytes), Queue>,
+    jobs: BTreeMap<JobId, (Slot, Bytes)>,
+    tasks: usize,
+}
+
+impl Parked {
+    /// Tasks that wait for the disk.
+    pub(crate) fn len(&self) -> usize {
+        self.tasks
+    }
+}
+
+/// A record with the log position of its last write.
+pub(crate) struct Current {
+    pub(crate) record: Record,
+    pub(crate) encoded: Bytes,
+    pub(crate) lsn: Lsn,
+    pub(crate) probe: Probe,
+}
+
+impl Shard {
+    /// Runs the task with the key's record, now or when the disk has answered.
+    pub(crate) fn with_record<S: Storage>(
+        &mut self,
+        slot: Slot,
+        key: Bytes,
+        task: Task,
+        cx: &mut Context<'_, S>,
+    ) {
+        if self.parked.tasks > 0
+            && let Some(queue) = self.parked.keys.get_mut(&(slot, key.clone()))
+        {
+            if self.parked.tasks >= OPERATIONS {
+                return self.refuse(slot, task, LoadError::Io, cx);
+            }
+            self.parked.tasks += 1;
+            return queue.tasks.push_back(task);
+        }
+        match cx.store.get(slot, &key) {
+            Lookup::Hit(found) => self.run(slot, key, task, Ok(Some(found)), Probe::default(), cx),
+            Lookup::Miss(probe) => self.run(slot, key, task, Ok(None), probe, cx),
+            Lookup::Job(job) => {
+                if self.parked.tasks >= OPERATIONS {
+                    return self.refuse(slot, task, LoadError::Io, cx);
+                }
+                self.parked.tasks += 1;
+                self.parked.jobs.insert(job, (slot, key.clone()));
+                self.parked.keys.entry((slot, key)).or_default().tasks.push_back(task);
+            }
+        }
+    }
+
+    /// The disk answered: every task of the key runs, in order.
+    pub(crate) fn loaded<S: Storage>(&mut self, loaded: Loaded, cx: &mut Context<'_, S>) {
+        let Some((slot, key)) = self.parked.jobs.remove(&loaded.job) else { return };
+        let Some(queue) = self.parked.keys.remove(&(slot, key.clone())) else { return };
+        self.parked.tasks -= queue.tasks.len();
+        let mut tasks = queue.tasks.into_iter();
+        while let Some(task) = tasks.next() {
+            // A task before this one may have written: then the memtable has it.
+            let fresh = match cx.store.get(slot, &key) {
+                Lookup::Hit(found) => Ok(Some(found)),
+                Lookup::Miss(_) | Lookup::Job(_) => loaded.result.clone(),
+            };
+            self.run(slot, key.clone(), task, fresh, loaded.probe, cx);
+            if self.parked.keys.contains_key(&(slot, key.clone())) {
+                // A task led to another lookup of the same key that went to the disk: the rest queues behind it.
+                for rest in tasks.by_ref() {
+                    self.with_record(slot, key.clone(), rest, cx);
+                }
+            }
+        }
+    }
+
+    fn run<S: Storage>(
+        &mut self,
+        slot: Slot,
+        key: Bytes,
+        task: Task,
+        looked: Lookedup,
+        probe: Probe,
+        cx: &mut Context<'_, S>,
+    ) {
+        let current = match looked {
+            Ok(Some(found)) => match Record::decode(found.record.clone()) {
+                Ok(record) => {
+                    Ok(Current { record, encoded: found.record, lsn: found.lsn, probe: found.probe })
+                }
+                Err(_) => Err(LoadError::Damaged),
+            },
+            Ok(None) => Ok(Current { record: Record::default(), encoded: Bytes::new(), lsn: Lsn(0), probe }),
+            Err(error) => Err(error),
+        };
+        let current = match current {
+            Ok(current) => current,
+            Err(error) => return self.refuse(slot, task, error, cx),
+        };
+        match task {
+            Task::Mint(op) => self.mint_write(op, slot, key, current, cx),
+            Task::Read(op) => self.read_own(op, current, cx),
+            Task::Mend(op, records) => self.mend_own(op, slot, key, records, current, cx),
+            Task::Explain(op) => self.explained(op, self.config.me, Some(current.record), current.probe, cx),
+            Task::TakeWrite(from, op, write) => self.take_write(from, op, slot, write, current, cx),
+            Task::AnswerRead(from, op, digest, durable) => {
+                self.answer_read(from, op, slot, &key, digest, durable, current, cx);
+            }
+            Task::TakeRepair(from, op, records) => {
+                self.take_repair(from, op, slot, key, records, current, cx)
+            }
+            Task::AnswerProbe(from, op) => {
+                let body = Body::ProbeAck { op, record: Some(current.encoded), probe: current.probe };
+                self.send(from, Some(slot), 0, body, cx);
+            }
+        }
+    }
+
+    /// The record cannot be read: nothing is applied, and the asker learns it.
+    pub(crate) fn refuse<S: Storage>(
+        &mut self,
+        slot: Slot,
+        task: Task,
+        error: LoadError,
+        cx: &mut Context<'_, S>,
+    ) {
+        if error == LoadError::Damaged {
+            cx.out.events.push(Event::Damaged);
+        }
+        match task {
+            Task::Mint(op) => self.mint_refused(op, error, cx),
+            Task::Read(op) => self.read_failed(op, self.config.me, cx),
+            Task::Mend(op, _) => {
+                if let Some(op) = op {
+                    self.repair_answered(op, self.config.me, RepairVerdict::Refused, cx);
+                }
+            }
+            Task::Explain(op) => self.explained(op, self.config.me, None, Probe::default(), cx),
+            Task::TakeWrite(from, op, _) => {
+                let body = Body::WriteAck { op, verdict: WriteVerdict::Refused };
+                self.send(from, Some(slot), 0, body, cx);
+            }
+            Task::AnswerRead(from, op, ..) => {
+                let body = Body::ReadAck { op, verdict: ReadVerdict::Refused };
+                self.send(from, Some(slot), 0, body, cx);
+            }
+            Task::TakeRepair(from, op, _) => {
+                if let Some(op) = op {
+                    let body = Body::RepairAck { op, verdict: RepairVerdict::Refused };
+                    self.send(from, Some(slot), 0, body, cx);
+                }
+            }
+            Task::AnswerProbe(from, op) => {
+                let body = Body::ProbeAck { op, record: None, probe: Probe::default() };
+                self.send(from, Some(slot), 0, body, cx);
+            }
+        }
+    }
+
+    /// A new layout holds: questions that wait for the disk were asked under the old one and are refused.
+    pub(crate) fn refuse_parked<S: Storage>(&mut self, asked_under: Epoch, cx: &mut Context<'_, S>) {
+        let mut refused = Vec::new();
+        for (&(slot, _), queue) in &mut self.parked.keys {
+            let (own, others) =
+                core::mem::take(&mut queue.tasks).into_iter().partition(|task| task.asker().is_none());
+            queue.tasks = own;
+            let others: VecDeque<Task> = others;
+            refused.extend(others.iter().filter_map(Task::asker).map(|(from, op)| (slot, from, op)));
+        }
+        self.parked.tasks -= refused.len();
+        for (slot, from, op) in refused {
+            self.refuse_epoch(from, asked_under, op, Some(slot), cx);
+        }
+    }
+
+    /// Keeps a changed record. The one place that sees the old and the new state of every write.
+    pub(crate) fn keep<S: Storage>(
+        &mut self,
+        slot: Slot,
+        key: &[u8],
+        had_versions: bool,
+        new: &Record,
+        cx: &mut Context<'_, S>,
+    ) -> Lsn {
+        debug_assert_eq!(new.check(), Ok(()), "what is kept obeys the algebra");
+        let live = i8::from(!new.versions.is_empty()) - i8::from(had_versions);
+        let mut encoded = core::mem::take(&mut self.scratch);
+        encoded.clear();
+        new.encode(&mut encoded);
+        let lsn = cx.store.apply(slot, &[Mutation::Put { key, record: &encoded, live }]);
+        self.scratch = encoded;
+        lsn
+    }
+
+    /// The slot's lines.
+    pub(crate) fn lines<S: Storage>(&self, slot: Slot, store: &S) -> SlotLines {
+        // Lines that do not decode would be a bug of this crate: the engine checks what it stores.
+        store.lines(slot).and_then(|bytes| SlotLines::decode(bytes).ok()).unwrap_or_default()
+    }
+
+    /// The stamp for records read now.
+    pub(crate) fn stamp<S: Storage>(&self, slot: Slot, store: &S) -> Stamp {
+        let lines = self.lines(slot, store);
+        Stamp {
+            epoch: self.layout.epoch(),
+            sender: self.config.me,
+            incarnation: self.actor.incarnation,
+            refuse: lines.refuse,
+            collect: lines.collect,
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Writes at a replica: minting an own one, taking another server's (rule R4 of the specification).
+
+use super::Current;
+use crate::{
+    coordinator::operation::{Kind, Minted},
+    ids::MemberNumber,
+    limits::RECORD_BYTES,
+    message::{Body, OpId, WriteVerdict},
+    outbox::{Action, Event},
+    request::{Basis, Rejected},
+    shard::{Context, Shard},
+    slot::Slot,
+    storage::{LoadError, Refusal, Storage},
+    version::{self, Intent, MintError, MintInput, Token, Write},
+};
+use bytes::Bytes;
+
+impl Shard {
+    /// Mints the write of an operation over the own record and keeps it.
+    pub(crate) fn mint_write<S: Storage>(
+        &mut self,
+        op: OpId,
+        slot: Slot,
+        key: Bytes,
+        mut current: Current,
+        cx: &mut Context<'_, S>,
+    ) {
+        if let Err(reason) = self.may_mint(slot, cx) {
+            return self.write_rejected(op, reason, cx);
+        }
+        let lines = self.lines(slot, cx.store);
+        let Some(clock) = self.clock.mint(cx.now) else {
+            return self.write_rejected(op, Rejected::NotReady, cx);
+        };
+        let (me, epoch, canary) = (self.actor, self.layout.epoch(), self.config.canary);
+        let Some(operation) = self.operations.get(op) else { return };
+        let Kind::Write(write) = &operation.kind else { return };
+        let nothing = Token::EMPTY;
+        let learned = write.learned.as_ref().unwrap_or(&nothing);
+        let intent = match &write.basis {
+            Basis::Plain => Intent::Plain { learned },
+            Basis::Causal(token) => Intent::Causal(token),
+        };
+        let payload = match &write.minted {
+            Some(first) => second_payload(&first.write, &current.record, me),
+            None => write.payload.clone(),
+        };
+        let had_versions = !current.record.versions.is_empty();
+        let existed = current.record.plain(cx.now.wall_ms).is_some();
+        let input = MintInput { key: &key, me, lines: &lines, clock, intent, payload, epoch, canary };
+        let mint = match version::mint(&mut current.record, input) {
+            Ok(mint) => mint,
+            Err(error) => return self.mint_failed(op, error, cx),
+        };
+        if size_of_record(&current.record) > RECORD_BYTES {
+            return self.write_rejected(op, Rejected::RecordTooLarge, cx);
+        }
+        let lsn = self.keep(slot, &key, had_versions, &current.record, cx);
+        self.write_minted(op, Minted { write: mint.write, reply: mint.reply, lsn }, existed, cx);
+    }
+
+    /// Whether this server may mint now; if not, nothing was applied.
+    fn may_mint<S: Storage>(&self, slot: Slot, cx: &Context<'_, S>) -> Result<(), Rejected> {
+        // Only an owner mints (R2); a new layout may have come while the disk was asked.
+        if self.incarnation_pending.is_some() || !self.layout.owners(slot).contains(&self.config.me) {
+            return Err(Rejected::NotReady);
+        }
+        cx.store.admits().map_err(|refusal| match refusal {
+            Refusal::DiskFull => Rejected::DiskFull,
+            Refusal::Backlog => Rejected::Overloaded,
+            Refusal::Failed => Rejected::NotReady,
+        })
+    }
+
+    fn mint_failed<S: Storage>(&mut self, op: OpId, error: MintError, cx: &mut Context<'_, S>) {
+        let reason = match error {
+            MintError::Amnesia => {
+                self.take_incarnation(cx);
+                Rejected::NotReady
+            }
+            MintError::TooManySiblings => Rejected::TooManySiblings,
+            MintError::CounterOverflow => Rejected::BadRequest,
+        };
+        self.write_rejected(op, reason, cx);
+    }
+
+    /// The own record could not be read: nothing was minted.
+    pub(crate) fn mint_refused<S: Storage>(&mut self, op: OpId, error: LoadError, cx: &mut Context<'_, S>) {
+        let reason = match error {
+            LoadError::Damaged => Rejected::Damaged,
+            LoadError::Io => Rejected::Overloaded,
+        };
+        self.write_rejected(op, reason, cx);
+    }
+
+    /// Something proves that this life forgot a counter of its own: a new one, durable before the next mint.
+    pub(crate) fn take_incarnation<S: Storage>(&mut self, cx: &mut Context<'_, S>) {
+        if self.incarnation_pending.is_some() {
+            return;
+        }
+        let next = self.actor.incarnation.saturating_add(1);
+        self.incarnation_pending = Some(next);
+        cx.out.events.push(Event::Amnesia);
+        cx.out.actions.push(Action::TakeIncarnation(next));
+    }
+
+    /// Another server's write arrives (R4): known, too old, or joined as a whole.
+    pub(crate) fn take_write<S: Storage>(
+        &mut self,
+        from: MemberNumber,
+        op: OpId,
+        slot: Slot,
+        write: Write,
+        mut current: Current,
+        cx: &mut Context<'_, S>,
+    ) {
+        let lines = self.lines(slot, cx.store);
+        if version::amnesia(&current.record, &lines, self.actor, &write.ctx)
+            || self.own_dot_unknown(&current, &write)
+        {
+            self.take_incarnation(cx);
+        }
+        let mut lsn = current.lsn;
+        if !current.record.seen.contains(write.dot) {
+            if write.time <= lines.refuse.max(lines.collect) {
+                let body = Body::WriteAck { op, verdict: WriteVerdict::TooOld };
+                return self.send(from, Some(slot), 0, body, cx);
+            }
+            let had_versions = !current.record.versions.is_empty();
+            current.record.join_write_with(&write, self.config.canary);
+            if cx.store.admits().is_err() || size_of_record(&current.record) > RECORD_BYTES {
+                let body = Body::WriteAck { op, verdict: WriteVerdict::Refused };
+                return self.send(from, Some(slot), 0, body, cx);
+            }
+            lsn = self.keep(slot, &write.key, had_versions, &current.record, cx);
+        }
+        let beaten =
+            write.kind == version::Kind::Register && current.record.mark > Some((write.time, write.dot));
+        let beaten_by = beaten.then(|| current.record.token());
+        let verdict = WriteVerdict::Taken { durable: self.answers_are_durable(), beaten_by };
+        self.answer(from, slot, lsn, Body::WriteAck { op, verdict }, cx);
+    }
+
+    /// A write of this very life that this replica does not know although it must have minted it.
+    fn own_dot_unknown(&self, current: &Current, write: &Write) -> bool {
+        write.dot.actor == self.actor && !current.record.seen.contains(write.dot)
+    }
+}
+
+/// What the second round writes: the first round's payload, unless a plain write that saw the first one has
+/// replaced it here; then that one is lifted instead, so that nobody sees the value change back.
+pub(crate) fn second_payload(
+    first: &Write,
+    record: &version::Record,
+    me: crate::ids::Actor,
+) -> version::Payload {
+    use version::{Kind as VersionKind, Payload, Value};
+    let own = Some((first.time, first.dot));
+    if record.mark == own {
+        return first.payload.clone();
+    }
+    let later = record.versions.iter().find(|v| v.kind == VersionKind::Register);
+    match later {
+        Some(v) if v.ctx.contains(first.dot) => match &v.value {
+            Value::Bytes(bytes) => Payload::Value { bytes: bytes.clone(), expires_ms: v.expires_ms },
+            Value::Freed => Payload::Delete,
+        },
+        Some(_) => first.payload.clone(),
+        // A plain delete: if it was minted here after the first round, it saw it.
+        None => match record.mark {
+            Some((_, dot))
+                if dot.actor == me && dot.actor == first.dot.actor && dot.counter > first.dot.counter =>
+            {
+                Payload::Delete
+            }
+            _ => first.payload.clone(),
+        },
+    }
+}
+
+/// Roughly the encoded size of a record, in bytes; exact enough for a cap.
+fn size_of_record(record: &version::Record) -> usize {
+    let ranges = |set: &version::DotSet| set.ranges().len() * 16;
+    let version_bytes = |v: &version::Version| match &v.value {
+        version::Value::Bytes(bytes) => bytes.len() + ranges(&v.ctx) + 48,
+        version::Value::Freed => ranges(&v.ctx) + 48,
+    };
+    ranges(&record.seen) + record.versions.iter().map(version_bytes).sum::<usize>()
+}

@@ -1,0 +1,51 @@
+//! What a shard is told, and what it tells about itself.
+
+use crate::{canary::Canary, hlc::Hlc, ids::MemberNumber};
+
+/// When a write counts as acknowledged by a replica.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// After the commit log was synced.
+    Sync,
+    /// At once; the log is synced from time to time.
+    Periodic,
+}
+
+/// What a shard is told at its start.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// This server's number in the layout.
+    pub me: MemberNumber,
+    /// Its incarnation, durable already.
+    pub incarnation: u32,
+    /// Which shard of the server this is, from 0.
+    pub shard: u16,
+    /// How many there are.
+    pub shards: u16,
+    /// When writes are acknowledged.
+    pub durability: Durability,
+    /// No timestamp at or below this is minted.
+    pub clock_floor: Hlc,
+    /// Timestamps up to this may be minted; more is asked for with `Action::ReserveHlc`.
+    pub clock_reserved: Hlc,
+    /// A known bug, for the simulator.
+    pub canary: Canary,
+}
+
+/// Whether a link to a peer is there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LinkState {
+    /// Connected and authenticated.
+    Up,
+    /// Refused, closed or broken.
+    Down,
+}
+
+/// Numbers for metrics.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ShardStats {
+    /// Operations in flight.
+    pub operations: usize,
+    /// Requests parked behind disk reads.
+    pub loading: usize,
+}

@@ -1,0 +1,136 @@
+//! Bytes of a record: `format · hi · seen · mark · number of versions · version …`; see `docs/formats/record.md`.
+//!
+//! The context of an only version is usually all that the record has seen but the version itself; then a flag stands
+//! for it. Beside a sibling that cannot be: the sibling's dot would be in the context. So one bit makes a
+//! decoder build one set at most.
+
+use super::{
+    get_bytes, get_dot, get_mark, get_time, get_time_below, minimal_u64, put_dot, put_mark, put_time,
+    put_time_below,
+};
+use crate::{
+    hlc::Hlc,
+    varint::{Malformed, Reader, put_bytes, put_u64},
+    version::{DotSet, Kind, Record, Value, Version},
+};
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// First byte.
+const FORMAT: u8 = 1;
+
+const REGISTER: u8 = 1;
+const EXPIRES: u8 = 1 << 1;
+const FREED: u8 = 1 << 2;
+/// The context is `seen` less the own dot.
+const REST_OF_SEEN: u8 = 1 << 3;
+const FLAGS: u8 = REGISTER | EXPIRES | FREED | REST_OF_SEEN;
+
+/// Room for everything of a version but its value, in the usual case.
+const VERSION_BYTES: usize = 48;
+/// Room for this many versions is made before they are read, whatever number is announced.
+const EXPECTED_VERSIONS: u64 = 4;
+
+impl Record {
+    /// Appends the stored form, with its version byte. The empty record has no bytes at all.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        if self.is_empty() {
+            return;
+        }
+        let value_bytes = |version: &Version| match &version.value {
+            Value::Bytes(bytes) => bytes.len(),
+            Value::Freed => 0,
+        };
+        out.reserve(
+            VERSION_BYTES + self.versions.iter().map(|it| VERSION_BYTES + value_bytes(it)).sum::<usize>(),
+        );
+        out.push(FORMAT);
+        put_time(out, self.hi);
+        self.seen.encode(out);
+        put_mark(out, self.mark, self.hi);
+        put_u64(out, self.versions.len() as u64);
+        for version in &self.versions {
+            put_version(out, version, self);
+        }
+    }
+
+    /// Reads the stored form; values share the buffer. Empty bytes are the empty record.
+    pub fn decode(bytes: Bytes) -> Result<Record, Malformed> {
+        if bytes.is_empty() {
+            return Ok(Record::default());
+        }
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != FORMAT {
+            return Err(Malformed);
+        }
+        let hi = get_time(&mut reader)?;
+        let seen = DotSet::decode(&mut reader)?;
+        if seen.is_empty() {
+            return Err(Malformed);
+        }
+        let mark = get_mark(&mut reader, hi)?;
+        let count = minimal_u64(&mut reader)?;
+        let only = count == 1;
+        let mut versions: Vec<Version> = Vec::with_capacity(count.min(EXPECTED_VERSIONS) as usize);
+        for _ in 0..count {
+            let version = get_version(&mut reader, &seen, hi, only)?;
+            if versions.last().is_some_and(|last| last.dot >= version.dot) {
+                return Err(Malformed);
+            }
+            versions.push(version);
+        }
+        reader.end()?;
+        Ok(Record { seen, mark, hi, versions })
+    }
+}
+
+/// Whether the context is `seen` less the own dot.
+fn is_rest_of_seen(version: &Version, seen: &DotSet) -> bool {
+    // The lengths decide most cases without building the set.
+    let may_be = version.ctx.ranges().len().abs_diff(seen.ranges().len()) <= 1;
+    may_be && version.ctx == seen.without(version.dot)
+}
+
+fn put_version(out: &mut Vec<u8>, version: &Version, record: &Record) {
+    let rest_of_seen = record.versions.len() == 1 && is_rest_of_seen(version, &record.seen);
+    let mut flags = 0;
+    for (flag, is_set) in [
+        (REGISTER, version.kind == Kind::Register),
+        (EXPIRES, version.expires_ms.is_some()),
+        (FREED, matches!(version.value, Value::Freed)),
+        (REST_OF_SEEN, rest_of_seen),
+    ] {
+        flags |= if is_set { flag } else { 0 };
+    }
+    out.push(flags);
+    put_dot(out, version.dot);
+    put_time_below(out, record.hi, version.time);
+    if let Some(expires_ms) = version.expires_ms {
+        put_u64(out, expires_ms);
+    }
+    if !rest_of_seen {
+        version.ctx.encode(out);
+    }
+    if let Value::Bytes(bytes) = &version.value {
+        put_bytes(out, bytes);
+    }
+}
+
+fn get_version(reader: &mut Reader, seen: &DotSet, hi: Hlc, only: bool) -> Result<Version, Malformed> {
+    let flags = reader.u8()?;
+    let rest_of_seen = flags & REST_OF_SEEN != 0;
+    if flags & !FLAGS != 0 || rest_of_seen && !only {
+        return Err(Malformed);
+    }
+    let kind = if flags & REGISTER != 0 { Kind::Register } else { Kind::Causal };
+    let dot = get_dot(reader)?;
+    let time = get_time_below(reader, hi)?;
+    let expires_ms = if flags & EXPIRES != 0 { Some(minimal_u64(reader)?) } else { None };
+    let ctx = if rest_of_seen { seen.without(dot) } else { DotSet::decode(reader)? };
+    let value = if flags & FREED != 0 { Value::Freed } else { Value::Bytes(get_bytes(reader, usize::MAX)?) };
+    let version = Version { dot, ctx, time, expires_ms, kind, value };
+    if !rest_of_seen && only && is_rest_of_seen(&version, seen) {
+        return Err(Malformed);
+    }
+    Ok(version)
+}
