@@ -24,6 +24,10 @@ pub const REPLICAS: usize = 16;
 pub const MEMBERS: usize = 4_096;
 /// Virtual nodes per unit of weight.
 pub const VIRTUAL_NODES: u32 = 256;
+/// Weight of all members together.
+pub const TOTAL_WEIGHT: u32 = 16_384;
+/// Rows of the routing map.
+pub const MAP_ROWS: usize = 2_000;
 /// Longest dc, rack or address text, in bytes.
 pub const NAME_BYTES: usize = 255;
 /// Furthest that a timestamp may be ahead of the own wall clock and still be adopted, in milliseconds.
@@ -46,3 +50,5 @@ const _: () = assert!(RECORD_BYTES > VALUE_BYTES + KEY_BYTES + TOKEN_BYTES);
 const _: () = assert!(PING_MS * 3 < SILENT_MS);
 const _: () = assert!(DEFAULT_TIMEOUT_MS <= MAX_TIMEOUT_MS && SILENT_MS < DEFAULT_TIMEOUT_MS);
 const _: () = assert!(HLC_RESERVE_MS > 4 * CLOCK_SKEW_MS);
+const _: () = assert!(MEMBERS * 4 <= TOTAL_WEIGHT as usize && MEMBERS <= u16::MAX as usize);
+const _: () = assert!(TOTAL_WEIGHT as u64 * VIRTUAL_NODES as u64 <= 1 << 22, "the ring stays small");

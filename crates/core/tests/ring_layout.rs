@@ -6,8 +6,8 @@ mod cluster;
 use bytes::Bytes;
 use clockwise_core::{
     ids::{Epoch, MemberNumber, NodeId},
-    layout::{Addresses, Layout, LayoutError, LayoutSpec, Member, TOTAL_WEIGHT},
-    limits::{MEMBERS, NAME_BYTES, REPLICAS},
+    layout::{Addresses, Layout, LayoutError, LayoutSpec, Member},
+    limits::{MEMBERS, NAME_BYTES, REPLICAS, TOTAL_WEIGHT},
     slot::Slot,
     varint::Malformed,
     version::{DigestKey, TokenKey},

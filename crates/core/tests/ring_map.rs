@@ -5,7 +5,8 @@ mod cluster;
 
 use clockwise_core::{
     ids::MemberNumber,
-    layout::{Layout, MAP_ROWS, Member, RoutingMap},
+    layout::{Layout, Member, RoutingMap},
+    limits::MAP_ROWS,
     slot::Slot,
 };
 use cluster::{layout, member};
@@ -154,7 +155,7 @@ proptest! {
 
     #[test]
     fn any_map_holds(servers in 1u32..40, replicas in 1u8..=5, dcs in 1u32..4, heavy in 1u16..6, dead in prop::collection::vec(0u32..40, 0..6)) {
-        let place = |at: u32| member(at, if at % 2 == 0 { 1 } else { heavy }, &format!("dc{}", at % dcs), "");
+        let place = |at: u32| member(at, if at.is_multiple_of(2) { 1 } else { heavy }, &format!("dc{}", at % dcs), "");
         let layout = layout((0..servers).map(place).collect(), replicas);
         let dead: BTreeSet<u32> = dead.into_iter().collect();
         let live = |number: MemberNumber| !dead.contains(&number.0);

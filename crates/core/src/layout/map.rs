@@ -10,13 +10,10 @@ mod choices;
 mod segment;
 
 use super::Layout;
-use crate::{ids::MemberNumber, slot::Slot};
+use crate::{ids::MemberNumber, limits::MAP_ROWS, slot::Slot};
 use alloc::vec::Vec;
 use balance::Balance;
 use choices::Choices;
-
-/// Most rows of a map. Clients download it whole and often; with more servers slots are grouped.
-pub const MAP_ROWS: usize = 2_000;
 
 /// Consecutive slots with one master.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -3,10 +3,10 @@
 //! Owns what a layout says about a server and which members may stand in one layout together. Whether a server is
 //! up, and where it has moved since, others know.
 
-use super::{LayoutError, TOTAL_WEIGHT};
+use super::LayoutError;
 use crate::{
     ids::{MemberNumber, NodeId},
-    limits::{MEMBERS, NAME_BYTES},
+    limits::{MEMBERS, NAME_BYTES, TOTAL_WEIGHT},
 };
 use alloc::{collections::BTreeSet, string::String};
 

@@ -14,25 +14,17 @@ mod spread;
 #[cfg(test)]
 mod tests;
 
-pub use map::{MAP_ROWS, MapRow, RoutingMap};
+pub use map::{MapRow, RoutingMap};
 pub use member::{Addresses, Member};
 
 use crate::{
     ids::{Epoch, MemberNumber, NodeId},
-    limits::{MEMBERS, REPLICAS, VIRTUAL_NODES},
+    limits::{MEMBERS, REPLICAS, TOTAL_WEIGHT},
     slot::Slot,
     version::{DigestKey, TokenKey},
 };
 use alloc::vec::Vec;
 use core::fmt;
-
-/// Most units of weight of all members together: bounds the virtual nodes of a ring (4 Mi) and with them the time
-/// and memory that a layout from elsewhere can cost.
-pub const TOTAL_WEIGHT: u32 = 16_384;
-
-// Every member may have several units, member indices fit 16 bits, and the ring fits in memory.
-const _: () = assert!(MEMBERS * 4 <= TOTAL_WEIGHT as usize && MEMBERS <= u16::MAX as usize);
-const _: () = assert!(TOTAL_WEIGHT as u64 * VIRTUAL_NODES as u64 <= 1 << 22);
 
 /// One layout of the cluster: written once, never changed.
 #[derive(Clone, Debug)]
