@@ -28,7 +28,7 @@ impl World {
         for server in &self.servers {
             self.spread.note(server.clock.ahead_us(at_us));
         }
-        for (a, b) in self.network.calm() {
+        for (a, b) in self.network.calm(at_us) {
             self.break_link(a, b);
         }
         for server in 0..self.servers.len() {

@@ -178,20 +178,8 @@ pub(crate) struct History {
     pub(crate) finals: Vec<Final>,
     /// The last phase.
     pub(crate) phase: u32,
-    /// How far two wall clocks can have been apart.
-    pub(crate) skew_us: u64,
-}
-
-impl History {
-    /// The numbered operations of one key.
-    pub(crate) fn of_key(&self, key: usize) -> impl Iterator<Item = (u64, &Operation)> {
-        (0u64..).zip(&self.operations).filter(move |(_, operation)| operation.key == key)
-    }
-
-    /// The operation with this number.
-    pub(crate) fn operation(&self, number: u64) -> Option<&Operation> {
-        self.operations.get(usize::try_from(number).ok()?)
-    }
+    /// How many owners a key has.
+    pub(crate) owners: usize,
 }
 
 /// The bytes that an operation writes.

@@ -10,7 +10,10 @@ use clockwise_core::{
     storage::{Found, JobId, Loaded, Lookup, Mutation, Probe, Refusal, Storage},
 };
 use fastrand::Rng;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+/// One sync in so many lets what was written become cold.
+const FLUSHES: u32 = 20;
 
 /// What one slot holds.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +75,8 @@ pub(crate) struct MemoryShard {
     rng: Rng,
     jobs: Vec<Loaded>,
     next_job: u64,
+    /// Keys written since the last "flush": found without the disk.
+    fresh: BTreeSet<(u16, Vec<u8>)>,
 }
 
 impl MemoryDisk {
@@ -94,6 +99,7 @@ impl MemoryDisk {
                     rng: rng.fork(),
                     jobs: Vec::new(),
                     next_job: 1,
+                    fresh: BTreeSet::new(),
                 }
             })
             .collect()
@@ -116,6 +122,9 @@ impl MemoryDisk {
             replay(&mut self.image, &entry);
         }
         shard.durable = shard.durable.max(position);
+        if shard.rng.u32(0..FLUSHES) == 0 {
+            shard.fresh.clear();
+        }
     }
 }
 
@@ -139,7 +148,8 @@ impl Storage for MemoryShard {
             .get(&slot.number())
             .and_then(|image| image.records.get(key))
             .map(|record| Found { record: record.clone(), lsn: self.written(), probe });
-        if self.rng.u32(0..1000) < self.cold_per_mille {
+        let cold = self.rng.u32(0..1000) < self.cold_per_mille;
+        if cold && !self.fresh.contains(&(slot.number(), key.to_vec())) {
             let job = JobId(self.next_job);
             self.next_job += 1;
             self.jobs.push(Loaded { job, result: Ok(found), probe });
@@ -156,6 +166,7 @@ impl Storage for MemoryShard {
             .iter()
             .map(|mutation| match *mutation {
                 Mutation::Put { key, record, live } => {
+                    self.fresh.insert((slot.number(), key.to_vec()));
                     Change::Put { key: key.to_vec(), record: Bytes::copy_from_slice(record), live }
                 }
                 Mutation::Forget { key, live } => Change::Forget { key: key.to_vec(), live },

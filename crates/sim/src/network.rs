@@ -11,6 +11,9 @@ use fastrand::Rng;
 /// Independent orders within a link, as several shard-to-shard connections would have.
 const LANES: usize = 4;
 
+/// Longest way of a frame, in microseconds.
+const LONGEST_US: u64 = 2_000_000;
+
 /// How the network behaves when nothing is broken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
@@ -61,6 +64,17 @@ struct Link {
     lanes: [Lane; 2],
 }
 
+/// Something to send.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    /// What travels.
+    pub(crate) bytes: Bytes,
+    /// Which order it keeps.
+    pub(crate) lane: u16,
+    /// Must not be doubled even in a wild network: a call, which is no part of the algebra.
+    pub(crate) once: bool,
+}
+
 /// What becomes of a frame.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
@@ -92,10 +106,10 @@ impl Network {
         (&mut self.links[low * self.servers + high], direction)
     }
 
-    /// A frame of a lane leaves.
-    pub(crate) fn send(&mut self, from: usize, to: usize, lane: u16, frame: &Bytes, now_us: u64) -> Sent {
+    /// A frame leaves.
+    pub(crate) fn send(&mut self, from: usize, to: usize, frame: &Frame, now_us: u64) -> Sent {
         let style = self.style;
-        let lane = usize::from(lane) % LANES;
+        let lane = usize::from(frame.lane) % LANES;
         let mut rng = self.rng.clone();
         let (link, direction) = self.link(from, to);
         let session = link.session;
@@ -109,7 +123,7 @@ impl Network {
         }
         match way.cut {
             Some((Cut::Stall, _)) => {
-                way.stalled.push((lane as u64, frame.clone()));
+                way.stalled.push((lane as u64, frame.bytes.clone()));
                 return Sent::Arrives { session, at_us: Vec::new() };
             }
             Some((Cut::Swallow, _)) => return Sent::Arrives { session, at_us: Vec::new() },
@@ -119,7 +133,7 @@ impl Network {
         let copies = match (chance(&mut rng, style.drop_per_mille), chance(&mut rng, style.double_per_mille))
         {
             (true, _) => 0,
-            (_, true) => 2,
+            (_, true) if !frame.once => 2,
             _ => 1,
         };
         for copy in 0..copies {
@@ -170,12 +184,20 @@ impl Network {
         (session, arrivals)
     }
 
-    /// Ends every cut, every slowness and every loss. Returns the links that were cut: their sessions lack frames.
-    pub(crate) fn calm(&mut self) -> Vec<(usize, usize)> {
-        self.style = Style { drop_per_mille: 0, double_per_mille: 0, straggle_per_mille: 0, ..self.style };
+    /// Ends every cut, every slowness and every loss. Returns the links whose sessions lack frames, or have some
+    /// that are long under way.
+    pub(crate) fn calm(&mut self, now_us: u64) -> Vec<(usize, usize)> {
+        self.style = Style {
+            drop_per_mille: 0,
+            double_per_mille: 0,
+            straggle_per_mille: 0,
+            budget: 4_096,
+            ..self.style
+        };
         let mut cut = Vec::new();
         for (index, link) in self.links.iter_mut().enumerate() {
-            if link.lanes.iter().any(|way| way.cut.is_some()) {
+            let late = |way: &Lane| way.last_us.iter().any(|last_us| *last_us > now_us + 50_000);
+            if link.lanes.iter().any(|way| way.cut.is_some() || late(way)) {
                 cut.push((index / self.servers, index % self.servers));
             }
             for way in &mut link.lanes {
@@ -230,6 +252,7 @@ impl Network {
         let stale = [link.lanes[direction].up, link.lanes[1 - direction].up];
         for way in &mut link.lanes {
             way.up = true;
+            way.last_us = [0; LANES];
             way.in_flight = 0;
             way.stalled.clear();
         }
@@ -254,7 +277,7 @@ impl Lane {
         if again {
             delay *= rng.u64(1..=100);
         }
-        let at_us = now_us + delay * self.slowness.max(1);
+        let at_us = now_us + (delay * self.slowness.max(1)).min(LONGEST_US);
         if !style.ordered {
             return at_us;
         }

@@ -80,10 +80,10 @@ pub fn run(options: Options) -> Report {
         world.broken = Some("the clients never get through".to_owned());
     }
     world.read_all();
-    world.history.skew_us = world.spread.width_us();
+    world.history.owners = usize::from(world.plan.replicas);
     let mut violations = checkers::check(&world.history);
     if let Some(what) = world.broken.take() {
-        violations.push(Violation { checker: "run", key: String::new(), what });
+        violations.insert(0, Violation { checker: "run", key: String::new(), what });
     }
     Report {
         mix,

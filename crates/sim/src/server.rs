@@ -172,7 +172,7 @@ impl Server {
                     clock_reserved: identity.reserved,
                     canary: self.canary,
                 };
-                Unit { shard: Shard::new(config, layout.clone(), now), store, out: Outbox::default() }
+                Unit { shard: Shard::new(config, layout.clone()), store, out: Outbox::default() }
             })
             .collect();
         self.life += 1;

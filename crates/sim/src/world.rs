@@ -6,7 +6,7 @@ use crate::{
     event::{Event, Queue},
     history::{History, Operation},
     mix::{Mix, Plan},
-    network::{Network, Sent},
+    network::{Frame, Network, Sent},
     random::{span, stream},
     server::{Build, Input, Server, State, Stop},
     storage::Disk,
@@ -16,7 +16,7 @@ use bytes::Bytes;
 use clockwise_core::{
     ids::{Epoch, MemberNumber, NodeId},
     layout::{Addresses, Layout, LayoutSpec, Member},
-    message::Message,
+    message::{Body, Message},
     outbox::{Action, Outbox},
     shard::LinkState,
     version::{DigestKey, TokenKey},
@@ -277,7 +277,12 @@ impl World {
         let at_us = self.queue.now_us();
         let me = self.servers[server].number;
         for send in out.sends {
-            let frame = crate::frame::pack(&send.message);
+            let message = &send.message;
+            let frame = Frame {
+                bytes: crate::frame::pack(message),
+                lane: message.slot.map_or(0, |slot| slot.cell()),
+                once: matches!(message.body, Body::Forward { .. }),
+            };
             for to in send.to {
                 if !self.transmit(server, to, &send.message, &frame) {
                     let failed = Input::SendFailed(to, send.message.clone());
@@ -299,21 +304,22 @@ impl World {
         }
     }
 
-    fn transmit(&mut self, server: usize, to: MemberNumber, message: &Message, frame: &Bytes) -> bool {
+    fn transmit(&mut self, server: usize, to: MemberNumber, message: &Message, frame: &Frame) -> bool {
         let now_us = self.queue.now_us();
         let me = self.servers[server].number;
         let Some(peer) = self.servers.iter().position(|peer| peer.number == to && to != me) else {
             return false;
         };
         self.stats.frames += 1;
-        let lane = message.slot.map_or(0, |slot| slot.cell());
-        let sent = self.network.send(server, peer, lane, frame, now_us);
+        let sent = self.network.send(server, peer, frame, now_us);
         self.trace.line(now_us, || format!("{me} -> {to} {sent:?} {:?}", message.body));
         match sent {
             Sent::Arrives { session, at_us } => {
                 for at_us in at_us {
-                    self.queue
-                        .at(at_us, Event::Frame { from: server, to: peer, session, bytes: frame.clone() });
+                    self.queue.at(
+                        at_us,
+                        Event::Frame { from: server, to: peer, session, bytes: frame.bytes.clone() },
+                    );
                 }
                 true
             }
