@@ -177,9 +177,9 @@ fn missing(case: &Case<'_>, wanted: &BTreeSet<u64>, present: &[Seen], until_us: 
 
 /// Whether a plain write may have covered or beaten another write.
 fn may_lose(case: &Case<'_>, (loser, over): (&Operation, &Writing), winner: &Operation) -> bool {
-    // Both what a plain write covers and what it beats has an earlier time.
+    // Both what a plain write covers and what it beats has an earlier time, or the same and a lower dot.
     let earlier = match (time_of(loser), time_of(winner)) {
-        (Some(loser), Some(winner)) => loser < winner,
+        (Some(loser), Some(winner)) => loser <= winner,
         _ => true,
     };
     let after = winner.answered_us() < loser.invoked_us;
