@@ -49,7 +49,7 @@ async fn shake(shared: &Arc<Shared>, mut stream: TcpStream, from: SocketAddr) {
     };
     let hello = proven.hello;
     if shared.book.learn(proven.peer, hello.addresses, hello.shards) {
-        shared.tell_all(|| Letter::PeerShards(proven.peer));
+        shared.tell_all(|| Letter::PeerShards);
     }
     let stream = match stream.into_std() {
         Ok(stream) => stream,

@@ -120,7 +120,7 @@ async fn connect(
         .map_err(|_| format!("{address} did not answer in {HANDSHAKE_MS} ms"))?
         .map_err(|why| format!("{address}: {why}"))?;
     if shared.book.learn(peer, proven.hello.addresses, proven.hello.shards) {
-        shared.tell_all(|| Letter::PeerShards(peer));
+        shared.tell_all(|| Letter::PeerShards);
     }
     Ok((session, stream, proven.input))
 }

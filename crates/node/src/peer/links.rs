@@ -187,11 +187,6 @@ impl Links {
         let places = || self.peers.values().flat_map(|peer| peer.places.values());
         (places().filter(|place| place.link.is_some()).count() as u64, places().count() as u64)
     }
-
-    /// Closes everything.
-    pub(crate) fn close(&mut self) {
-        self.peers.values_mut().for_each(|peer| peer.keep_only(&[]));
-    }
 }
 
 impl Peer {

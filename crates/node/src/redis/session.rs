@@ -3,10 +3,7 @@
 use super::{Connection, Door, execute::Start};
 use crate::{server::clock::wall_ms, shard::ShardState};
 use bytes::Bytes;
-use clockwise_wire::{
-    command::{ClientCommand, ClientFilter, Hello, HelloReply},
-    resp::ReplyWriter,
-};
+use clockwise_wire::command::{ClientCommand, ClientFilter, Hello, HelloReply};
 use std::fmt::Write;
 use subtle::ConstantTimeEq;
 
@@ -52,7 +49,7 @@ impl ShardState {
         if let Some(client) = self.connections.get_mut(start.connection) {
             client.session.authenticated = true;
         }
-        self.say_as(start, ReplyWriter::ok);
+        self.say_as(start, |writer| writer.ok());
     }
 
     /// There is one user; without a configured password everything is right for it, as in Redis.
@@ -90,7 +87,7 @@ impl ShardState {
                 return self.say_as(start, |writer| writer.verbatim(lines.as_bytes()));
             }
         }
-        self.say_as(start, ReplyWriter::ok);
+        self.say_as(start, |writer| writer.ok());
     }
 
     /// Connections of this shard; those of the others are not asked.

@@ -1,10 +1,10 @@
 //! A running server, as the rest of the process sees it.
 
 use super::{
-    Asker, Control, Exit, InstallError, MetricsSnapshot, ServerStatus, Shared,
-    status::{lacking, snapshot, status},
+    Asker, Control, Exit, InstallError, MetricsSnapshot, Shared,
+    status::{ready, snapshot, status},
 };
-use crate::shard::Letter;
+use crate::{shard::Letter, status::ServerStatus};
 use bytes::Bytes;
 use clockwise_core::request::{Outcome, Rejected, Request};
 use std::{sync::Arc, time::Duration};
@@ -53,10 +53,7 @@ impl ServerHandle {
 
     /// Whether a quorum of the owners of every slot answers; else why not.
     pub fn ready(&self) -> Result<(), String> {
-        if self.shared.lifecycle.stopping() {
-            return Err("the server is stopping".to_owned());
-        }
-        lacking(&self.shared).map_or(Ok(()), Err)
+        ready(&self.shared)
     }
 
     /// Makes an encoded layout durable and serves under it. Installing the same one again is fine. Blocks until it

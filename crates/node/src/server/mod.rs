@@ -27,7 +27,6 @@ pub use handle::ServerHandle;
 pub use lifecycle::Exit;
 pub use metrics::{CommandCounts, MetricsSnapshot, ShardNumbers};
 pub use start::{Server, StartError};
-pub use status::{AddressTexts, Identification, MemberStatus, ServerStatus};
 
 pub(crate) use control::{Asker, Control};
 pub(crate) use doors::Doors;

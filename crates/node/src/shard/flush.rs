@@ -226,10 +226,12 @@ impl ShardState {
                 waker.wake();
             }
         }
-        for job in self.store.engine.take_jobs() {
+        self.store.engine.take_jobs(&mut self.jobs);
+        for job in self.jobs.drain(..) {
             self.shared.jobs.run(self.id, job);
         }
-        for flushed in self.store.engine.take_flushed() {
+        self.store.engine.take_flushed(&mut self.flushed);
+        for flushed in self.flushed.drain(..) {
             self.shared.log.post(LogLetter::Flushed(flushed));
         }
     }
