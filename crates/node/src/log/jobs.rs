@@ -78,7 +78,10 @@ impl JobQueue {
 }
 
 /// Starts the threads; they end when the queue is closed.
-pub(crate) fn start_job_threads(shared: &Arc<Shared>, disk: &Arc<dyn Disk>) -> io::Result<Vec<JoinHandle<()>>> {
+pub(crate) fn start_job_threads(
+    shared: &Arc<Shared>,
+    disk: &Arc<dyn Disk>,
+) -> io::Result<Vec<JoinHandle<()>>> {
     (0..READERS + BACKGROUND)
         .map(|number| {
             let (shared, disk) = (Arc::clone(shared), Arc::clone(disk));

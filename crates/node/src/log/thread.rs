@@ -21,7 +21,8 @@ pub(crate) fn start_log_thread(shared: &Arc<Shared>, log: Log) -> io::Result<Joi
         let _guard = shared.watch("the log thread");
         let queue = Arc::clone(&shared.log);
         let told = vec![Lsn(0); shared.mailboxes.len()];
-        let mut writer = LogWriter { shared: Arc::clone(&shared), log, told, unsynced: false, synced_at: Instant::now() };
+        let mut writer =
+            LogWriter { shared: Arc::clone(&shared), log, told, unsynced: false, synced_at: Instant::now() };
         if let Err(error) = writer.run(&queue).and_then(|()| writer.log.close()) {
             shared.lifecycle.fail(error.to_string());
         }
@@ -76,7 +77,9 @@ impl LogWriter {
         }
         Some(match self.shared.settings.durability {
             Durability::Sync => self.synced_at,
-            Durability::Periodic => self.synced_at + Duration::from_millis(self.shared.settings.sync_every_ms),
+            Durability::Periodic => {
+                self.synced_at + Duration::from_millis(self.shared.settings.sync_every_ms)
+            }
         })
     }
 

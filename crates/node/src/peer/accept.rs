@@ -55,8 +55,13 @@ async fn shake(shared: &Arc<Shared>, mut stream: TcpStream, from: SocketAddr) {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%error, "a peer's connection cannot be handed over"),
     };
-    let handover =
-        Handover { peer: proven.peer, shard: hello.shard, session: hello.session, stream, input: proven.input };
+    let handover = Handover {
+        peer: proven.peer,
+        shard: hello.shard,
+        session: hello.session,
+        stream,
+        input: proven.input,
+    };
     if let Some(mailbox) = shared.mailboxes.get(usize::from(hello.to_shard)) {
         mailbox.post(Letter::Link(Box::new(handover)));
     }

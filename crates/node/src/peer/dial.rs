@@ -54,7 +54,11 @@ async fn keep_connected(shard: ShardRef, peer: MemberNumber, remote_shard: u16, 
     let local_shard = shard.borrow().id;
     let (mut attempt, mut pause_ms, mut logged) = (0, REDIAL_FIRST_MS, String::new());
     loop {
-        let is_needed = shard.borrow_mut().links.place(peer, remote_shard).is_some_and(|p| Rc::ptr_eq(&p.changed, &changed));
+        let is_needed = shard
+            .borrow_mut()
+            .links
+            .place(peer, remote_shard)
+            .is_some_and(|p| Rc::ptr_eq(&p.changed, &changed));
         if !is_needed || shared.lifecycle.stopping() {
             return;
         }

@@ -94,7 +94,10 @@ impl Links {
 
     /// Whether there is a connection.
     pub(super) fn is_connected(&self, peer: MemberNumber, shard: u16) -> bool {
-        self.peers.get(&peer).and_then(|peer| peer.places.get(&shard)).is_some_and(|place| place.link.is_some())
+        self.peers
+            .get(&peer)
+            .and_then(|peer| peer.places.get(&shard))
+            .is_some_and(|place| place.link.is_some())
     }
 
     /// Whether this session is the one that counts.

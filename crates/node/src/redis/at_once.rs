@@ -39,7 +39,9 @@ impl ShardState {
             Command::Hello(hello) => self.hello(start, hello),
             Command::Auth { user, password } => self.auth(start, user, &password),
             Command::Client(command) => self.client(start, command),
-            Command::Select | Command::ReadOnly | Command::ReadWrite => self.say_as(start, |writer| writer.ok()),
+            Command::Select | Command::ReadOnly | Command::ReadWrite => {
+                self.say_as(start, |writer| writer.ok())
+            }
             Command::Session(change) => self.session(start, change),
             Command::Command(query) => self.say_as(start, |writer| query.write(writer)),
             Command::Help(row) => self.say_as(start, |writer| write_help(row, writer)),
@@ -71,7 +73,8 @@ impl ShardState {
 
     fn cluster(&mut self, start: Start, command: ClusterCommand) {
         if self.door(start.connection) == Door::Plain {
-            return self.say_as(start, |writer| writer.error("ERR This instance has cluster support disabled"));
+            return self
+                .say_as(start, |writer| writer.error("ERR This instance has cluster support disabled"));
         }
         if let ClusterCommand::CountKeysInSlot(slot) = command {
             return self.count_slot(start, slot);

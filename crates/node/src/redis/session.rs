@@ -39,8 +39,10 @@ impl ShardState {
     pub(super) fn auth(&mut self, start: Start, user: Option<Bytes>, password: &[u8]) {
         if self.shared.settings.password.is_none() && user.is_none() {
             return self.say_as(start, |writer| {
-                writer.error("ERR AUTH <password> called without any password configured for the default user. \
-                              Are you sure your configuration is correct?");
+                writer.error(
+                    "ERR AUTH <password> called without any password configured for the default user. \
+                              Are you sure your configuration is correct?",
+                );
             });
         }
         if !self.is_right(user.as_deref(), password) {

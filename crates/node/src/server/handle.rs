@@ -1,10 +1,10 @@
 //! A running server, as the rest of the process sees it.
 
 use super::{
-    Asker, Control, Exit, InstallError, MetricsSnapshot, Shared,
+    Asker, Control, Exit, InstallError, MetricsSnapshot, ServerStatus, Shared,
     status::{ready, snapshot, status},
 };
-use crate::{shard::Letter, status::ServerStatus};
+use crate::shard::Letter;
 use bytes::Bytes;
 use clockwise_core::request::{Outcome, Rejected, Request};
 use std::{sync::Arc, time::Duration};

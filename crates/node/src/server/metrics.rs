@@ -198,7 +198,10 @@ impl Metrics {
 
     pub(super) fn snapshot(&self) -> MetricsSnapshot {
         let mut all = MetricsSnapshot {
-            commands: COUNTED.iter().map(|&command| CommandCounts { command, ..Default::default() }).collect(),
+            commands: COUNTED
+                .iter()
+                .map(|&command| CommandCounts { command, ..Default::default() })
+                .collect(),
             events: EVENTS.iter().map(|&event| (event, 0)).collect(),
             refused_clients: self.refused_clients.load(std::sync::atomic::Ordering::Relaxed),
             ..Default::default()

@@ -27,9 +27,12 @@ pub use handle::ServerHandle;
 pub use lifecycle::Exit;
 pub use metrics::{CommandCounts, MetricsSnapshot, ShardNumbers};
 pub use start::{Server, StartError};
+pub use status::{AddressTexts, Identification, MemberStatus, ServerStatus};
 
 pub(crate) use control::{Asker, Control};
 pub(crate) use doors::Doors;
+#[cfg(test)]
+pub(crate) use shared::Life;
 pub(crate) use shared::Shared;
 pub(crate) use status::{identify, snapshot, status};
 pub(crate) use topology::{MapKeeper, Topology};

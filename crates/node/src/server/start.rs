@@ -40,7 +40,9 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::Bind { name, address, error } => write!(f, "cannot listen on {address} ({name}): {error}"),
+            StartError::Bind { name, address, error } => {
+                write!(f, "cannot listen on {address} ({name}): {error}")
+            }
             StartError::Open(error) => write!(f, "{error}"),
             StartError::Machine(error) => write!(f, "cannot start: {error}"),
         }
@@ -94,7 +96,10 @@ impl Server {
 fn take_new_life_after_loss(folder: &mut Folder, report: &RecoveryReport) -> Result<(), StartError> {
     let damage = report.damaged_slots.len();
     if damage > 0 {
-        tracing::error!(?report, "data recovered, but some of it is damaged: these slots need their other replicas");
+        tracing::error!(
+            ?report,
+            "data recovered, but some of it is damaged: these slots need their other replicas"
+        );
     } else {
         tracing::info!(?report, "data recovered");
     }

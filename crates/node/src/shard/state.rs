@@ -11,9 +11,9 @@ use super::{
     tickets::{CountTargets, Tickets},
 };
 use crate::{
+    limits::PUBLISH_MS,
     peer::Links,
     redis::Connection,
-    limits::PUBLISH_MS,
     server::{MapKeeper, Shared, clock::Reading, metrics::ShardMetrics},
 };
 use clockwise_core::{
