@@ -1,4 +1,8 @@
 //! The engine from outside, on the simulated disk unless a module says otherwise.
 
+mod crash;
+mod damage;
+mod faults;
 mod harness;
 mod model;
+mod real;

@@ -1,7 +1,7 @@
 //! Random operations against an ordered map, with flushes, compactions, restarts and other numbers of shards
 //! in between.
 
-use crate::harness::{History, Server, dump, random_op, small, visible};
+use crate::harness::{Change, History, Op, Server, dump, random_op, small, visible};
 use clockwise_core::storage::{Lookup, Storage};
 use clockwise_store::{Compression, SimDisk};
 use fastrand::Rng;
@@ -148,4 +148,29 @@ fn overwriting_does_not_grow_without_bound() {
     assert!(most < 900_000, "{most} bytes");
     assert!(server.log.stats().segments_kept < 12, "{:?}", server.log.stats());
     assert!(server.log.stats().segments_recycled > 3, "{:?}", server.log.stats());
+}
+
+#[test]
+fn live_keys_are_counted_through_flush_and_restart() {
+    let disk = SimDisk::new(1);
+    let (slot, key) = crate::harness::key(1);
+    let put = |live| Op { slot, changes: vec![Change::Put(key.clone(), b"x".to_vec(), live)] };
+    let forget = Op { slot, changes: vec![Change::Forget(key.clone(), -1), Change::Lines(b"l".to_vec())] };
+    let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("an empty disk opens");
+    for (op, live) in [(put(1), 1), (put(1), 2), (forget.clone(), 1), (put(0), 1), (forget, 0)] {
+        server.apply(&op);
+        assert_eq!(server.engines[0].live(slot), live);
+        server.commit().expect("no fault");
+        if live == 1 {
+            server.engines[0].freeze_all();
+            server.settle();
+        }
+        disk.kill();
+        server = Server::open(Arc::new(disk.clone()), &small(3)).expect("recovers");
+        assert_eq!(server.engine(slot).live(slot), live);
+        disk.kill();
+        server = Server::open(Arc::new(disk.clone()), &small(1)).expect("recovers");
+    }
+    assert_eq!(server.engines[0].lines(slot).as_deref(), Some(&b"l"[..]));
+    assert_eq!(server.get(slot, &key).expect("no fault"), None);
 }
