@@ -20,13 +20,13 @@ fn work(server: &mut Server, history: &mut History, rng: &mut Rng, operations: u
         history.push(op);
         match rng.u32(..10) {
             // Periodic durability writes without a sync.
-            0 => {
+            0 | 1 => {
                 server.append();
                 if server.log.write().is_err() {
                     return;
                 }
             }
-            1..4 => {
+            2..4 => {
                 if server.commit().is_err() {
                     return;
                 }
@@ -35,7 +35,16 @@ fn work(server: &mut Server, history: &mut History, rng: &mut Rng, operations: u
             4..8 => {
                 server.step(rng);
             }
-            _ => {}
+            8 if rng.u32(..8) == 0 => {
+                // Many small tables, so that they are merged.
+                server.engines.iter_mut().for_each(|engine| engine.freeze_all());
+                server.step(rng);
+            }
+            _ => {
+                for _ in 0..rng.usize(..8) {
+                    server.step(rng);
+                }
+            }
         }
     }
 }
@@ -53,7 +62,9 @@ struct Plan {
 fn crash(plan: &Plan) -> Result<u64, String> {
     let mut rng = Rng::with_seed(plan.seed);
     let disk = SimDisk::new(plan.seed ^ plan.cut_after << 20);
-    let options = Options { canary: plan.canary, ..small(1 + rng.usize(..3)) };
+    // With small segments the log turns over many times, in recycled files.
+    let segment_bytes = if plan.seed % 2 == 0 { 32 << 10 } else { 16 << 10 };
+    let options = Options { canary: plan.canary, segment_bytes, ..small(1 + rng.usize(..3)) };
     let mut history = History::default();
     let mut serial = 0;
     disk.halt_after(plan.cut_after);
@@ -73,6 +84,11 @@ fn crash(plan: &Plan) -> Result<u64, String> {
         let mut server = Server::open(Arc::new(disk.clone()), &options).map_err(|error| error.to_string())?;
         if !server.report.damaged_slots.is_empty() {
             return Err(format!("a power loss looks like damage: {:?}", server.report));
+        }
+        let files = disk.paths().iter().filter(|path| path.ends_with(".sst")).count() as u64;
+        let tables: u64 = server.engines.iter().map(|engine| engine.stats().tables).sum();
+        if files != tables {
+            return Err(format!("{files} files for {tables} tables"));
         }
         let found = dump(&mut server).map_err(|error| format!("{error:?}"))?;
         history.matches(&found)?;
