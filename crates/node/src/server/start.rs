@@ -71,6 +71,7 @@ impl Server {
         tracing::info!(?report, "data recovered");
         let life = Life {
             incarnation: folder.identity.incarnation,
+            starts: folder.identity.starts,
             clock_floor: folder.clock_floor,
             clock_reserved: folder.identity.reserved,
         };
