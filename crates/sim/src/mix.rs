@@ -133,6 +133,8 @@ pub(crate) struct Plan {
     pub(crate) beyond_per_mille: u32,
     pub(crate) weights: [u32; KINDS],
     pub(crate) shares: Shares,
+    /// No level is below a majority: what a minority acknowledged under an old layout is nobody's to find.
+    pub(crate) majorities: bool,
     /// Lookups in a thousand that need the disk.
     pub(crate) cold_per_mille: u32,
     /// How long a sync of the log takes.
@@ -173,6 +175,7 @@ impl Plan {
             beyond_per_mille: if mix == Mix::Clock { 150 } else { 0 },
             weights: mix.weights(),
             shares: shares(mix, &mut rng),
+            majorities: mix == Mix::Layout,
             cold_per_mille: [0, 20, 300][rng.usize(0..3)],
             sync_us: [(200, 2_000), (1_000, 20_000)][rng.usize(0..2)],
         }

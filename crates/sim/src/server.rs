@@ -165,6 +165,7 @@ impl Server {
                 let config = ShardConfig {
                     me: self.number,
                     incarnation: identity.incarnation,
+                    starts: identity.starts,
                     shard,
                     shards: self.shards,
                     durability: Durability::Sync,

@@ -21,6 +21,7 @@ use clockwise_core::{
     shard::LinkState,
     version::{DigestKey, TokenKey},
 };
+use clockwise_wire::peer::cluster_tag;
 use fastrand::Rng;
 use std::sync::Arc;
 
@@ -60,6 +61,7 @@ pub(crate) struct World {
     pub(crate) fault_rng: Rng,
     pub(crate) work_rng: Rng,
     link_rng: Rng,
+    cluster_tag: u64,
     /// Clients stop and faults end.
     pub(crate) healing: bool,
     /// Whether the layout was changed.
@@ -78,6 +80,7 @@ impl World {
         let layout = Arc::new(first_layout(count, plan.replicas, &mut rng));
         let servers: Vec<Server> =
             (0..count).map(|index| new_server(&plan, index, &layout, &mut rng)).collect();
+        let cluster_tag = cluster_tag(&layout.spec().cluster);
         let mut world = World {
             queue: Queue::default(),
             network: Network::new(count, plan.style, stream(plan.seed, "network", 0)),
@@ -90,6 +93,7 @@ impl World {
             fault_rng: stream(plan.seed, "faults", 0),
             work_rng: stream(plan.seed, "work", 0),
             link_rng: stream(plan.seed, "links", 0),
+            cluster_tag,
             healing: false,
             moved: false,
             inbox: Vec::new(),
@@ -279,7 +283,8 @@ impl World {
         for send in out.sends {
             let message = &send.message;
             let frame = Frame {
-                bytes: crate::frame::pack(message),
+                // What is too large to travel never arrives.
+                bytes: crate::frame::pack(message, self.cluster_tag).unwrap_or_default(),
                 lane: message.slot.map_or(0, |slot| slot.cell()),
                 once: matches!(message.body, Body::Forward { .. }),
             };
@@ -333,7 +338,7 @@ impl World {
         if !self.network.arrived(from, to, session) || self.servers[to].state == State::Down {
             return;
         }
-        let Some(message) = crate::frame::unpack(bytes) else {
+        let Some(message) = crate::frame::unpack(&bytes, self.cluster_tag) else {
             self.broken = Some("a frame does not come out as it went in".to_owned());
             return;
         };
