@@ -107,12 +107,22 @@ impl Mix {
     }
 }
 
+/// What the servers keep their data in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoreKind {
+    /// The real engine on a simulated disk.
+    Files,
+    /// A store without files, to tell whose fault it is.
+    Memory,
+}
+
 /// Everything about a run that is fixed before it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) mix: Mix,
     pub(crate) canary: Canary,
+    pub(crate) store: StoreKind,
     /// How many shards the processes of each server have.
     pub(crate) shards: Vec<u16>,
     /// N.
@@ -148,7 +158,7 @@ pub const FAULTS: u64 = 10;
 
 impl Plan {
     /// The plan of a seed.
-    pub(crate) fn new(mix: Mix, seed: u64, canary: Canary) -> Plan {
+    pub(crate) fn new(mix: Mix, seed: u64, canary: Canary, store: StoreKind) -> Plan {
         let mut rng = stream(seed, "plan", 0);
         let servers = match rng.u32(0..10) {
             0..=3 => 3,
@@ -162,6 +172,7 @@ impl Plan {
             seed,
             mix,
             canary,
+            store,
             shards: (0..servers).map(|_| rng.u16(1..=3)).collect(),
             replicas,
             style: style(mix, &mut rng),
