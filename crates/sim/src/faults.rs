@@ -220,7 +220,8 @@ impl World {
             if self.servers[server].process.is_some() {
                 self.install_layout(server, bytes.clone());
             } else {
-                self.servers[server].disk.save_layout(bytes.clone());
+                let saved = self.servers[server].disk.save_layout(bytes.clone());
+                self.must(server, saved);
             }
         }
         self.begin_phase();

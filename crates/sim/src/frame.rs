@@ -1,20 +1,19 @@
 //! Messages between servers as the bytes that travel.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use clockwise_core::message::Message;
-use std::sync::{LazyLock, Mutex};
+use clockwise_wire::peer::{FrameParser, encode_frame};
 
-static STUB: LazyLock<Mutex<Vec<Message>>> = LazyLock::new(Mutex::default);
-
-/// The frame of a message.
-pub(crate) fn pack(message: &Message) -> Bytes {
-    let mut all = STUB.lock().expect("not poisoned");
-    all.push(message.clone());
-    Bytes::copy_from_slice(&(all.len() as u64 - 1).to_le_bytes())
+/// The frame of a message; `None` if it is too large to travel.
+pub(crate) fn pack(message: &Message, cluster_tag: u64) -> Option<Bytes> {
+    let mut frame = Vec::new();
+    encode_frame(message, cluster_tag, &mut frame).ok()?;
+    Some(Bytes::from(frame))
 }
 
-/// The message of a frame.
-pub(crate) fn unpack(frame: Bytes) -> Option<Message> {
-    let at = u64::from_le_bytes(frame.as_ref().try_into().ok()?);
-    STUB.lock().ok()?.get(at as usize).cloned()
+/// The message of a whole frame.
+pub(crate) fn unpack(frame: &[u8], cluster_tag: u64) -> Option<Message> {
+    let mut buffer = BytesMut::from(frame);
+    let message = FrameParser::new(cluster_tag).next(&mut buffer).ok()??;
+    buffer.is_empty().then_some(message)
 }

@@ -8,7 +8,7 @@
 //! | [`mix`] | named ways to be unkind; the plan of a run |
 //! | [`run`] | one run from its plan to its report |
 //! | `world`, `event` | virtual time, what happens next, who is told |
-//! | `server`, `storage`, `memory`, `clock` | processes, disks and clocks of one server |
+//! | `server`, `storage`, `files`, `memory`, `clock` | processes, disks and clocks of one server |
 //! | `network`, `frame` | links and what travels on them |
 //! | `faults` | what goes wrong, when, for how long |
 //! | `client`, `workload`, `play`, `door` | what clients do and what a server's door makes of it |
@@ -23,6 +23,7 @@ mod clock;
 mod door;
 mod event;
 mod faults;
+mod files;
 mod finale;
 mod frame;
 mod history;
@@ -38,5 +39,5 @@ mod trace;
 mod workload;
 mod world;
 
-pub use mix::Mix;
+pub use mix::{Mix, StoreKind};
 pub use run::{Options, Report, run};

@@ -1,16 +1,17 @@
 //! `clockwise-sim`: runs seeds and says what came of them.
 
 use clockwise_core::canary::Canary;
-use clockwise_sim::{Mix, Options, Report, run};
+use clockwise_sim::{Mix, Options, Report, StoreKind, run};
 use std::{process::ExitCode, time::Instant};
 
 const USAGE: &str = "\
-usage: clockwise-sim [--seeds N] [--seed S] [--mix NAME] [--canary NAME] [--trace]
+usage: clockwise-sim [--seeds N] [--seed S] [--mix NAME] [--canary NAME] [--store KIND] [--trace]
 
   --seeds N      how many seeds to run, from --seed on (default 20)
   --seed S       the first seed (default 1)
   --mix NAME     calm, network, crash, clock, layout or everything (default: each seed one of them in turn)
   --canary NAME  switch on a known bug; `all` runs the same seeds with each of them
+  --store KIND   files (the real engine on a simulated disk, the default) or memory
   --trace        print what happens";
 
 struct Wanted {
@@ -18,6 +19,7 @@ struct Wanted {
     first: u64,
     mix: Option<Mix>,
     canaries: Vec<Canary>,
+    store: StoreKind,
     trace: bool,
 }
 
@@ -35,7 +37,7 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
-    let mut wanted = Wanted { seeds: 20, first: 1, mix: None, canaries: vec![Canary::None], trace: false };
+    let mut wanted = Wanted { seeds: 20, first: 1, mix: None, canaries: vec![Canary::None], store: StoreKind::Files, trace: false };
     while let Some(flag) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{flag} needs a value"));
         let number = |text: String| text.parse().map_err(|_| format!("{text} is not a number"));
@@ -49,6 +51,13 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> 
             "--canary" => {
                 let name = value()?;
                 wanted.canaries = canaries(&name).ok_or(format!("there is no canary {name}"))?;
+            }
+            "--store" => {
+                wanted.store = match value()?.as_str() {
+                    "files" => StoreKind::Files,
+                    "memory" => StoreKind::Memory,
+                    other => return Err(format!("there is no store {other}")),
+                }
             }
             "--trace" => wanted.trace = true,
             _ => return Err(format!("{flag} is not known")),
@@ -85,7 +94,7 @@ fn run_seeds(wanted: &Wanted, canary: Canary) -> bool {
     let mut totals = Totals::default();
     for seed in wanted.first..wanted.first.saturating_add(wanted.seeds) {
         let mix = wanted.mix.unwrap_or(Mix::ALL[(seed % Mix::ALL.len() as u64) as usize]);
-        let report = run(Options { mix, seed, canary, trace: wanted.trace });
+        let report = run(Options { mix, seed, canary, store: wanted.store, trace: wanted.trace });
         totals.add(&report);
         show(&report);
     }

@@ -107,12 +107,22 @@ impl Mix {
     }
 }
 
+/// What the servers keep their data in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoreKind {
+    /// The real engine on a simulated disk.
+    Files,
+    /// A store without files, to tell whose fault it is.
+    Memory,
+}
+
 /// Everything about a run that is fixed before it begins.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) mix: Mix,
     pub(crate) canary: Canary,
+    pub(crate) store: StoreKind,
     /// How many shards the processes of each server have.
     pub(crate) shards: Vec<u16>,
     /// N.
@@ -133,6 +143,8 @@ pub(crate) struct Plan {
     pub(crate) beyond_per_mille: u32,
     pub(crate) weights: [u32; KINDS],
     pub(crate) shares: Shares,
+    /// No level is below a majority: what a minority acknowledged under an old layout is nobody's to find.
+    pub(crate) majorities: bool,
     /// Lookups in a thousand that need the disk.
     pub(crate) cold_per_mille: u32,
     /// How long a sync of the log takes.
@@ -146,7 +158,7 @@ pub const FAULTS: u64 = 10;
 
 impl Plan {
     /// The plan of a seed.
-    pub(crate) fn new(mix: Mix, seed: u64, canary: Canary) -> Plan {
+    pub(crate) fn new(mix: Mix, seed: u64, canary: Canary, store: StoreKind) -> Plan {
         let mut rng = stream(seed, "plan", 0);
         let servers = match rng.u32(0..10) {
             0..=3 => 3,
@@ -160,6 +172,7 @@ impl Plan {
             seed,
             mix,
             canary,
+            store,
             shards: (0..servers).map(|_| rng.u16(1..=3)).collect(),
             replicas,
             style: style(mix, &mut rng),
@@ -173,6 +186,7 @@ impl Plan {
             beyond_per_mille: if mix == Mix::Clock { 150 } else { 0 },
             weights: mix.weights(),
             shares: shares(mix, &mut rng),
+            majorities: mix == Mix::Layout,
             cold_per_mille: [0, 20, 300][rng.usize(0..3)],
             sync_us: [(200, 2_000), (1_000, 20_000)][rng.usize(0..2)],
         }

@@ -55,7 +55,7 @@ impl World {
         let who = &mut self.clients[client];
         let key = keys[who.rng.usize(0..keys.len())];
         let info = &self.history.keys[key];
-        let level = level(info.class, self.plan.replicas, &mut who.rng);
+        let level = level(info.class, self.plan.replicas, self.plan.majorities, &mut who.rng);
         let intent = intent(info, &mut who.rng);
         let plain = matches!(intent, Intent::Set | Intent::SetExpiring | Intent::Delete);
         let context = match intent {
@@ -83,13 +83,14 @@ impl World {
         let who = &mut self.clients[client];
         if who.own.is_none() || chance(&mut who.rng, 20) {
             let class = if who.rng.bool() { Class::Chain } else { Class::Loner };
-            let (read_level, write_level) = overlapping(self.plan.replicas, &mut who.rng);
+            let (read_level, write_level) =
+                overlapping(self.plan.replicas, self.plan.majorities, &mut who.rng);
             let key = self.history.keys.len();
             self.history.keys.push(own_key(self.history.phase, client, class, &mut who.rng));
             who.own = Some(Own { key, class, context: None, has_read: false, read_level, write_level });
         }
         let own = who.own.as_ref().expect("was put there above");
-        let any = level(Class::Chain, self.plan.replicas, &mut who.rng);
+        let any = level(Class::Chain, self.plan.replicas, self.plan.majorities, &mut who.rng);
         let reads = match own.class {
             Class::Chain => chance(&mut who.rng, 250),
             _ => !own.has_read,

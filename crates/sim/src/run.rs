@@ -2,7 +2,7 @@
 
 use crate::{
     checkers::{self, Violation},
-    mix::{Mix, Plan},
+    mix::{Mix, Plan, StoreKind},
     world::World,
 };
 use clockwise_core::canary::Canary;
@@ -16,6 +16,8 @@ pub struct Options {
     pub seed: u64,
     /// A known bug.
     pub canary: Canary,
+    /// What the servers keep their data in.
+    pub store: StoreKind,
     /// Keep what happens as text.
     pub trace: bool,
 }
@@ -29,6 +31,8 @@ pub struct Report {
     pub seed: u64,
     /// As asked.
     pub canary: Canary,
+    /// As asked.
+    pub store: StoreKind,
     /// Servers of the cluster.
     pub servers: usize,
     /// Client operations that were taken by a server.
@@ -62,8 +66,9 @@ impl Report {
             Canary::None => String::new(),
             canary => format!(" --canary {canary:?}"),
         };
+        let store = if self.store == StoreKind::Memory { " --store memory" } else { "" };
         let (mix, seed) = (self.mix.name(), self.seed);
-        format!("cargo run --release -p clockwise-sim -- --seeds 1 --seed {seed} --mix {mix}{canary} --trace")
+        format!("cargo run --release -p clockwise-sim -- --seeds 1 --seed {seed} --mix {mix}{canary}{store} --trace")
     }
 }
 
@@ -72,8 +77,8 @@ const STUCK_US: u64 = 600_000_000;
 
 /// Runs a plan to its end and checks what the clients saw.
 pub fn run(options: Options) -> Report {
-    let Options { mix, seed, canary, trace } = options;
-    let mut world = World::new(Plan::new(mix, seed, canary), trace);
+    let Options { mix, seed, canary, store, trace } = options;
+    let mut world = World::new(Plan::new(mix, seed, canary, store), trace);
     world.populate();
     while !world.healing && world.queue.now_us() < STUCK_US && world.step() {}
     if !world.healing && world.broken.is_none() {
@@ -89,6 +94,7 @@ pub fn run(options: Options) -> Report {
         mix,
         seed,
         canary,
+        store,
         servers: world.servers.len(),
         operations: world.stats.operations,
         outcomes: world.stats.outcomes,

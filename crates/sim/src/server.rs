@@ -6,7 +6,7 @@
 use crate::{
     clock::Clock,
     event::Event,
-    storage::{Disk, ShardStore},
+    storage::{Disk, ShardStore, Work},
 };
 use bytes::Bytes;
 use clockwise_core::{
@@ -22,7 +22,6 @@ use clockwise_core::{
     slot::Slot,
     storage::Loaded,
 };
-use fastrand::Rng;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -70,7 +69,7 @@ pub(crate) struct Process {
     /// Requests that wait for their answer.
     pub(crate) open: BTreeSet<u64>,
     /// Work for the disk that was handed out, with the shard that wants it.
-    jobs: BTreeMap<u64, (usize, Loaded)>,
+    jobs: BTreeMap<u64, (usize, Work)>,
     next_job: u64,
 }
 
@@ -98,7 +97,6 @@ pub(crate) struct Server {
     pub(crate) held: Vec<Event>,
     /// How many times slower than usual the disk is.
     pub(crate) disk_slowness: u64,
-    pub(crate) rng: Rng,
     shards: u16,
     canary: Canary,
 }
@@ -129,12 +127,17 @@ pub(crate) struct Build {
 
 impl Server {
     /// A server with an empty data folder into which `init` wrote the first layout.
-    pub(crate) fn new(build: Build, mut disk: Disk, layout: &Layout, clock: Clock, rng: Rng) -> Server {
+    pub(crate) fn new(
+        build: Build,
+        mut disk: Disk,
+        layout: &Layout,
+        clock: Clock,
+    ) -> Result<Server, String> {
         let minted = Identity::mint(build.node, clock.now(0));
         // `init` ran to its end, so the first process is the first life.
-        disk.save_layout(Bytes::from(layout.encode()));
-        disk.save_identity(&Identity { epoch: layout.epoch(), clean: true, reserved: Hlc::ZERO, ..minted });
-        Server {
+        disk.save_layout(Bytes::from(layout.encode()))?;
+        disk.save_identity(&Identity { epoch: layout.epoch(), clean: true, reserved: Hlc::ZERO, ..minted })?;
+        Ok(Server {
             number: build.number,
             state: State::Down,
             life: 0,
@@ -143,20 +146,19 @@ impl Server {
             process: None,
             held: Vec::new(),
             disk_slowness: 1,
-            rng,
             shards: build.shards,
             canary: build.canary,
-        }
+        })
     }
 
     /// Starts a process: recovery, a durable identity, the shards.
     pub(crate) fn start(&mut self, at_us: u64) -> Result<(), String> {
         self.clock.started_us = at_us;
         let now = self.clock.now(at_us);
-        let stores = self.disk.open(self.shards, self.canary, &mut self.rng)?;
+        let stores = self.disk.open(self.shards, self.canary)?;
         let stored = self.disk.load_identity()?;
         let (identity, clock_floor) = stored.start(now, self.canary);
-        self.disk.save_identity(&identity);
+        self.disk.save_identity(&identity)?;
         let layout = Arc::new(self.disk.load_layout()?);
         let units = stores
             .into_iter()
@@ -165,6 +167,7 @@ impl Server {
                 let config = ShardConfig {
                     me: self.number,
                     incarnation: identity.incarnation,
+                    starts: identity.starts,
                     shard,
                     shards: self.shards,
                     durability: Durability::Sync,
@@ -190,16 +193,17 @@ impl Server {
     }
 
     /// Ends the process. Returns the requests that were open.
-    pub(crate) fn stop(&mut self, how: Stop) -> BTreeSet<u64> {
+    pub(crate) fn stop(&mut self, how: Stop) -> Result<BTreeSet<u64>, String> {
         self.state = State::Down;
         self.held.clear();
-        let Some(process) = self.process.take() else { return BTreeSet::new() };
-        if how == Stop::Clean {
-            self.disk.save_identity(&Identity { clean: true, ..process.identity });
-        }
+        let Some(process) = self.process.take() else { return Ok(BTreeSet::new()) };
+        // The identity says "clean" only when all that it says so of is on the disk.
         let stores = process.units.into_iter().map(|unit| unit.store).collect();
-        self.disk.close(stores, how, &mut self.rng);
-        process.open
+        self.disk.close(stores, how)?;
+        if how == Stop::Clean {
+            self.disk.save_identity(&Identity { clean: true, ..process.identity })?;
+        }
+        Ok(process.open)
     }
 
     /// Which shard owns a slot.
@@ -243,24 +247,27 @@ impl Server {
         usize::from(self.shards)
     }
 
-    /// What the log's next sync would make durable, if there is anything and no sync runs: one position a shard.
-    pub(crate) fn sync_due(&mut self) -> Option<Vec<Lsn>> {
-        let process = self.process.as_mut()?;
-        if process.syncing {
-            return None;
-        }
+    /// What the log's next sync would make durable, if there is anything and no sync runs.
+    pub(crate) fn sync_due(&mut self) -> Result<Option<Vec<Lsn>>, String> {
+        let Some(process) = self.process.as_mut().filter(|process| !process.syncing) else { return Ok(None) };
         let stores = process.units.iter_mut().map(|unit| &mut unit.store);
         let positions = self.disk.write_log(stores)?;
-        process.syncing = true;
-        Some(positions)
+        process.syncing = positions.is_some();
+        Ok(positions)
     }
 
     /// The log's sync is through.
-    pub(crate) fn synced(&mut self, positions: &[Lsn]) {
-        let Some(process) = &mut self.process else { return };
+    pub(crate) fn synced(&mut self, positions: &[Lsn]) -> Result<(), String> {
+        let Some(process) = &mut self.process else { return Ok(()) };
         process.syncing = false;
         let stores = process.units.iter_mut().map(|unit| &mut unit.store);
-        self.disk.synced(stores, positions);
+        self.disk.synced(stores, positions)
+    }
+
+    /// Time passed for the stores.
+    pub(crate) fn tick_stores(&mut self) {
+        let Some(process) = &mut self.process else { return };
+        self.disk.tick(process.units.iter_mut().map(|unit| &mut unit.store));
     }
 
     /// Takes the work for the disk that has come up. Returns its numbers.
@@ -268,9 +275,9 @@ impl Server {
         let Some(process) = &mut self.process else { return Vec::new() };
         let mut numbers = Vec::new();
         for (shard, unit) in process.units.iter_mut().enumerate() {
-            for job in unit.store.take_loads() {
+            for work in unit.store.take_work() {
                 process.next_job += 1;
-                process.jobs.insert(process.next_job, (shard, job));
+                process.jobs.insert(process.next_job, (shard, work));
                 numbers.push(process.next_job);
             }
         }
@@ -278,37 +285,39 @@ impl Server {
     }
 
     /// Does a piece of work. Returns what a shard must be told.
-    pub(crate) fn run_job(&mut self, job: u64) -> Option<(usize, Loaded)> {
-        self.process.as_mut()?.jobs.remove(&job)
+    pub(crate) fn run_job(&mut self, job: u64) -> (usize, Vec<Loaded>) {
+        let Some(process) = &mut self.process else { return (0, Vec::new()) };
+        let Some((shard, work)) = process.jobs.remove(&job) else { return (0, Vec::new()) };
+        (shard, self.disk.run(work, &mut process.units[shard].store))
     }
 
     /// Makes a layout durable. Returns it if it is newer than the one in force.
-    pub(crate) fn install_layout(&mut self, bytes: Bytes) -> Option<Arc<Layout>> {
-        let process = self.process.as_mut()?;
-        let layout = Layout::decode(bytes.clone()).ok()?;
+    pub(crate) fn install_layout(&mut self, bytes: Bytes) -> Result<Option<Arc<Layout>>, String> {
+        let Some(process) = &mut self.process else { return Ok(None) };
+        let layout = Layout::decode(bytes.clone()).map_err(|_| "a malformed layout arrived".to_owned())?;
         if layout.epoch() <= process.layout.epoch() {
-            return None;
+            return Ok(None);
         }
-        self.disk.save_layout(bytes);
+        self.disk.save_layout(bytes)?;
         process.identity.epoch = layout.epoch();
-        self.disk.save_identity(&process.identity);
+        self.disk.save_identity(&process.identity)?;
         process.layout = Arc::new(layout);
-        Some(process.layout.clone())
+        Ok(Some(process.layout.clone()))
     }
 
     /// Makes an incarnation durable.
-    pub(crate) fn take_incarnation(&mut self, incarnation: u32) -> Option<u32> {
-        let process = self.process.as_mut()?;
+    pub(crate) fn take_incarnation(&mut self, incarnation: u32) -> Result<u32, String> {
+        let Some(process) = &mut self.process else { return Ok(incarnation) };
         process.identity.incarnation = process.identity.incarnation.max(incarnation);
-        self.disk.save_identity(&process.identity);
-        Some(process.identity.incarnation)
+        self.disk.save_identity(&process.identity)?;
+        Ok(process.identity.incarnation)
     }
 
     /// Makes a reservation of the clock durable.
-    pub(crate) fn reserve(&mut self, wanted: Hlc) -> Option<Hlc> {
-        let process = self.process.as_mut()?;
+    pub(crate) fn reserve(&mut self, wanted: Hlc) -> Result<Hlc, String> {
+        let Some(process) = &mut self.process else { return Ok(wanted) };
         process.identity.reserved = process.identity.reserved.max(wanted);
-        self.disk.save_identity(&process.identity);
-        Some(process.identity.reserved)
+        self.disk.save_identity(&process.identity)?;
+        Ok(process.identity.reserved)
     }
 }

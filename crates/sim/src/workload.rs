@@ -84,14 +84,15 @@ pub(crate) fn intent(key: &Key, rng: &mut Rng) -> Intent {
 }
 
 /// The level of an operation on a shared key or on a chain.
-pub(crate) fn level(class: Class, owners: u8, rng: &mut Rng) -> Level {
-    if matches!(class, Class::Register | Class::StrictCausal) {
+pub(crate) fn level(class: Class, owners: u8, majorities: bool, rng: &mut Rng) -> Level {
+    let strict = matches!(class, Class::Register | Class::StrictCausal);
+    if strict || majorities {
         let need = match rng.u32(0..10) {
             0 => Need::All,
             1 | 2 => Need::Count(owners / 2 + 1),
             _ => Need::Quorum,
         };
-        return Level { need, strict: true };
+        return Level { need, strict: strict || rng.bool() };
     }
     let need = match rng.u32(0..20) {
         0..=9 => Need::Quorum,
@@ -103,10 +104,10 @@ pub(crate) fn level(class: Class, owners: u8, rng: &mut Rng) -> Level {
 }
 
 /// Levels for reads and writes of a lone client that overlap in at least one owner.
-pub(crate) fn overlapping(owners: u8, rng: &mut Rng) -> (Level, Level) {
+pub(crate) fn overlapping(owners: u8, majorities: bool, rng: &mut Rng) -> (Level, Level) {
     let writes = rng.u8(1..=owners);
     let (read, write) = match rng.u32(0..4) {
-        0 => (Need::Count(owners - writes + 1), Need::Count(writes)),
+        0 if !majorities => (Need::Count(owners - writes + 1), Need::Count(writes)),
         _ => (Need::Quorum, Need::Quorum),
     };
     let strict = chance(rng, 500);

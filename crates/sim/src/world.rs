@@ -21,6 +21,7 @@ use clockwise_core::{
     shard::LinkState,
     version::{DigestKey, TokenKey},
 };
+use clockwise_wire::peer::cluster_tag;
 use fastrand::Rng;
 use std::sync::Arc;
 
@@ -60,6 +61,7 @@ pub(crate) struct World {
     pub(crate) fault_rng: Rng,
     pub(crate) work_rng: Rng,
     link_rng: Rng,
+    cluster_tag: u64,
     /// Clients stop and faults end.
     pub(crate) healing: bool,
     /// Whether the layout was changed.
@@ -78,6 +80,7 @@ impl World {
         let layout = Arc::new(first_layout(count, plan.replicas, &mut rng));
         let servers: Vec<Server> =
             (0..count).map(|index| new_server(&plan, index, &layout, &mut rng)).collect();
+        let cluster_tag = cluster_tag(&layout.spec().cluster);
         let mut world = World {
             queue: Queue::default(),
             network: Network::new(count, plan.style, stream(plan.seed, "network", 0)),
@@ -90,6 +93,7 @@ impl World {
             fault_rng: stream(plan.seed, "faults", 0),
             work_rng: stream(plan.seed, "work", 0),
             link_rng: stream(plan.seed, "links", 0),
+            cluster_tag,
             healing: false,
             moved: false,
             inbox: Vec::new(),
@@ -169,7 +173,8 @@ impl World {
             }
             Event::Synced { server, life, positions } => {
                 if self.alive(server, life) {
-                    self.servers[server].synced(&positions);
+                    let synced = self.servers[server].synced(&positions);
+                    self.must(server, synced);
                     self.drive_all(server, || Input::Durable);
                 }
             }
@@ -222,7 +227,7 @@ impl World {
     /// Ends a server's process; its links and its clients' connections break.
     pub(crate) fn stop_server(&mut self, server: usize, how: Stop) {
         let open = self.servers[server].stop(how);
-        for operation in open {
+        for operation in self.must(server, open).unwrap_or_default() {
             let late = 1_000 + self.link_rng.u64(0..5_000);
             self.answer(late, operation, crate::client::Answer::Broken);
         }
@@ -246,6 +251,8 @@ impl World {
     fn tick(&mut self, server: usize, life: u64) {
         let at_us = self.queue.now_us();
         self.spread.note(self.servers[server].clock.ahead_us(at_us));
+        self.servers[server].tick_stores();
+        self.trace.number(self.servers[server].disk.changes());
         self.drive_all(server, || Input::Tick);
         self.queue.after(TICK_US, Event::Tick { server, life });
     }
@@ -279,7 +286,8 @@ impl World {
         for send in out.sends {
             let message = &send.message;
             let frame = Frame {
-                bytes: crate::frame::pack(message),
+                // What is too large to travel never arrives.
+                bytes: crate::frame::pack(message, self.cluster_tag).unwrap_or_default(),
                 lane: message.slot.map_or(0, |slot| slot.cell()),
                 once: matches!(message.body, Body::Forward { .. }),
             };
@@ -333,7 +341,7 @@ impl World {
         if !self.network.arrived(from, to, session) || self.servers[to].state == State::Down {
             return;
         }
-        let Some(message) = crate::frame::unpack(bytes) else {
+        let Some(message) = crate::frame::unpack(&bytes, self.cluster_tag) else {
             self.broken = Some("a frame does not come out as it went in".to_owned());
             return;
         };
@@ -343,7 +351,8 @@ impl World {
     }
 
     fn start_sync(&mut self, server: usize) {
-        let Some(positions) = self.servers[server].sync_due() else { return };
+        let due = self.servers[server].sync_due();
+        let Some(positions) = self.must(server, due).flatten() else { return };
         let (low, high) = self.plan.sync_us;
         let late = span(&mut self.link_rng, low, high) * self.servers[server].disk_slowness;
         let life = self.servers[server].life;
@@ -359,22 +368,30 @@ impl World {
     }
 
     fn job_done(&mut self, server: usize, job: u64) {
-        if let Some((shard, loaded)) = self.servers[server].run_job(job) {
+        let (shard, loaded) = self.servers[server].run_job(job);
+        for loaded in loaded {
             self.servers[server].drive(shard, Input::Loaded(loaded), self.queue.now_us());
         }
         self.settle(server);
+    }
+
+    /// What a server's disk answered; an error is nothing that this simulation lets happen.
+    pub(crate) fn must<T>(&mut self, server: usize, result: Result<T, String>) -> Option<T> {
+        result.map_err(|why| self.broken = Some(format!("s{}: {why}", server + 1))).ok()
     }
 
     fn acted(&mut self, server: usize, action: Action) {
         match action {
             Action::InstallLayout(bytes) => self.install_layout(server, bytes),
             Action::TakeIncarnation(incarnation) => {
-                if let Some(incarnation) = self.servers[server].take_incarnation(incarnation) {
+                let taken = self.servers[server].take_incarnation(incarnation);
+                if let Some(incarnation) = self.must(server, taken) {
                     self.drive_all(server, || Input::Incarnation(incarnation));
                 }
             }
             Action::ReserveHlc(wanted) => {
-                if let Some(reserved) = self.servers[server].reserve(wanted) {
+                let reserved = self.servers[server].reserve(wanted);
+                if let Some(reserved) = self.must(server, reserved) {
                     self.drive_all(server, || Input::Reserved(reserved));
                 }
             }
@@ -383,7 +400,8 @@ impl World {
 
     /// Puts a layout on a server, if it is newer than the one there.
     pub(crate) fn install_layout(&mut self, server: usize, bytes: Bytes) {
-        if let Some(layout) = self.servers[server].install_layout(bytes) {
+        let installed = self.servers[server].install_layout(bytes);
+        if let Some(layout) = self.must(server, installed).flatten() {
             self.note(|| format!("s{} installs {:?}", server + 1, layout.epoch()));
             self.drive_all(server, || Input::Layout(layout.clone()));
         }
@@ -493,6 +511,6 @@ fn new_server(plan: &Plan, index: usize, layout: &Layout, rng: &mut Rng) -> Serv
     let mut clock = Clock::default();
     let bound = plan.skew_us as i64;
     clock.jump(rng.i64(-bound..=bound), 0);
-    let disk = Disk::memory(plan.cold_per_mille);
-    Server::new(build, disk, layout, clock, stream(plan.seed, "server", index as u64))
+    let disk = Disk::new(plan.store, plan.cold_per_mille, stream(plan.seed, "disk", index as u64));
+    Server::new(build, disk, layout, clock).expect("an empty disk takes an identity and a layout")
 }
