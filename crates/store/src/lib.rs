@@ -1,1 +1,45 @@
-//! placeholder
+//! What Clockwise keeps: commit log, memtable, SSTables.
+//!
+//! An engine is a value: [`Engine::take_batch`](engine::Engine::take_batch) gives bytes for the log, lookups
+//! that need the disk and all background work come out as [`Job`](job::Job)s that anybody may run, results go
+//! back in. There is no thread, no clock and no random source in this crate; files are reached through
+//! [`disk::Disk`] only, which has a real and a simulated form.
+//!
+//! | room | owns |
+//! |---|---|
+//! | [`disk`] | the seam to files: [`disk::RealDisk`], [`disk::SimDisk`] |
+//! | [`meta`] | small records that are replaced as a whole |
+//! | [`log`] | the commit log of a server: segments, frames, group commit |
+//! | [`engine`] | one shard's cells: memtables, lookups, flush and compaction planning |
+//! | [`table`] | SSTables: blocks, index, Bloom filter, builder, merge |
+//! | [`manifest`] | which tables make up a cell, and what is remembered per slot |
+//! | [`cache`] | decompressed blocks within a byte budget |
+//! | [`job`] | work that touches the disk, as values |
+//! | [`open`] | creating a folder, and recovery |
+//! | [`options`], [`limits`], [`error`] | settings, caps, failures |
+//!
+//! Deliberately absent: scans, checkpoints, dropping of slots, partitioned indexes. They come with the engine
+//! issue; storage order is (slot, key) so that they can.
+#![forbid(unsafe_code)]
+
+pub mod cache;
+mod checksum;
+pub mod disk;
+pub mod engine;
+pub mod error;
+pub mod job;
+pub mod limits;
+pub mod log;
+pub mod manifest;
+pub mod meta;
+pub mod open;
+pub mod options;
+pub mod table;
+
+pub use disk::{Disk, DiskFile, RealDisk, SimDisk, Space};
+pub use engine::{Engine, EngineStats, Flushed};
+pub use error::{LogError, MetaError, OpenError};
+pub use job::{Job, JobDone, JobKind};
+pub use log::{Log, LogBatch, LogStats};
+pub use open::{Opened, RecoveryReport, open};
+pub use options::{Compression, Options};

@@ -40,7 +40,7 @@ pub const CREDENTIAL_BYTES: usize = 1024;
 pub const CONTEXT_TEXT_BYTES: usize = TOKEN_BYTES.div_ceil(3) * 4;
 
 /// Longest frame between servers, in bytes, its length field not counted.
-pub const FRAME_BYTES: usize = 16 * 1024 * 1024;
+pub const FRAME_BYTES: usize = 32 * 1024 * 1024;
 /// Longest frame before the peer is authenticated, in bytes.
 pub const HANDSHAKE_BYTES: usize = 4 * 1024;
 /// Most records in one repair: one answer of each replica.
@@ -60,7 +60,8 @@ const _: () = assert!(BULK_BYTES > VALUE_BYTES && VALUE_BYTES > KEY_BYTES && BUL
 const _: () = assert!(COMMAND_BYTES > 4 * BULK_BYTES && (BULK_BYTES as i64) < REDIS_BULK_BYTES);
 const _: () = assert!(UNAUTHENTICATED_BULK_BYTES > CREDENTIAL_BYTES && UNAUTHENTICATED_ARGUMENTS >= 7);
 const _: () = assert!(COMMAND_BYTES < u32::MAX as usize);
-const _: () = assert!(FRAME_BYTES > RECORD_BYTES + KEY_BYTES + 4096 && FRAME_BYTES > LAYOUT_BYTES + 4096);
+const _: () =
+    assert!(FRAME_BYTES > 3 * (RECORD_BYTES + KEY_BYTES + 4096) && FRAME_BYTES > LAYOUT_BYTES + 4096);
 const _: () = assert!(HANDSHAKE_BYTES > 8 * NAME_BYTES);
 const _: () = assert!(LAYOUT_BYTES > MEMBERS * 1500);
 const _: () = assert!(DOT_RANGES * 30 < RECORD_BYTES);

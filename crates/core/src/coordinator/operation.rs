@@ -21,8 +21,8 @@ pub(crate) type Members = SmallVec<[MemberNumber; 4]>;
 pub(crate) enum Origin {
     /// A client of this server.
     Client(Ticket),
-    /// Another server handed the request over.
-    Peer(MemberNumber, OpId),
+    /// Another server handed the request over; the slot names the shard that waits there.
+    Peer(MemberNumber, OpId, Slot),
 }
 
 /// One request under way.

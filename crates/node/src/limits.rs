@@ -1,0 +1,60 @@
+//! Every cap of the data path in one table, with the relations that must hold between them.
+
+use clockwise_core::limits::{OPERATIONS, RECORD_BYTES, SILENT_MS};
+
+/// Most shards of a server: a cell is the smallest thing that a shard can own.
+pub const SHARDS: usize = clockwise_core::limits::CELLS as usize;
+/// Commands in flight per client connection; more wait in the socket.
+pub const CONNECTION_OPERATIONS: usize = 1_024;
+/// Requests of one command with many keys that are in flight at a time.
+pub const GATHER_WINDOW: usize = 256;
+/// Reply bytes that a connection may owe before no further command of it starts.
+pub const OUTPUT_SOFT_BYTES: usize = 1024 * 1024;
+/// Reply bytes at which a connection is closed.
+pub const OUTPUT_HARD_BYTES: usize = 64 * 1024 * 1024;
+/// Reply bytes of one command with many keys.
+pub const GATHER_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes that wait for one peer link; a message that finds more counts as "no answer".
+pub const LINK_BYTES: usize = 8 * 1024 * 1024;
+/// Buffers larger than this are given back when they are empty.
+pub const KEEP_BUFFER_BYTES: usize = 256 * 1024;
+/// Room for a client's bytes at first, and what is always left for more.
+pub const CLIENT_READ_BYTES: usize = 2 * 1024;
+/// Most room that is made for a client's bytes at a time.
+pub const CLIENT_READ_MOST_BYTES: usize = 64 * 1024;
+/// Room that is made for a peer's bytes when there is too little.
+pub const PEER_READ_BYTES: usize = 64 * 1024;
+/// Least room in which a peer's bytes are received.
+pub const PEER_SPARE_BYTES: usize = 16 * 1024;
+/// Requests that wait in a shard's mailbox; more are refused as overload.
+pub const MAILBOX_REQUESTS: usize = OPERATIONS;
+/// Bytes that wait for the commit log; above it no write is admitted.
+pub const LOG_BACKLOG_BYTES: usize = 64 * 1024 * 1024;
+/// In `periodic` durability log bytes wait this long for company, in milliseconds.
+pub const LOG_GATHER_MS: u64 = 5;
+/// Shards look at their deadlines this often, in milliseconds.
+pub const TICK_MS: u64 = 10;
+/// Shards publish their gauges this often, in milliseconds.
+pub const PUBLISH_MS: u64 = 1_000;
+/// A peer has this long for its handshake, and a connect to it, in milliseconds.
+pub const HANDSHAKE_MS: u64 = 2_000;
+/// Handshakes that are served at the same time.
+pub const HANDSHAKES: usize = 256;
+/// First pause before a peer is dialled again, in milliseconds.
+pub const REDIAL_FIRST_MS: u64 = 50;
+/// Longest pause before a peer is dialled again, in milliseconds.
+pub const REDIAL_LAST_MS: u64 = 1_000;
+/// A server that comes back must answer this long before the routing map names it again, in milliseconds.
+pub const MAP_RETURN_MS: u64 = 1_000;
+/// Requests in flight have this long to finish at a clean stop, in milliseconds.
+pub const DRAIN_MS: u64 = 2_000;
+/// Rounds of effects that one flush may answer with further inputs.
+pub const FLUSH_ROUNDS: usize = 64;
+/// Longest pause after a failed accept, in milliseconds.
+pub const ACCEPT_PAUSE_MS: u64 = 100;
+
+const _: () = assert!(OUTPUT_SOFT_BYTES < OUTPUT_HARD_BYTES);
+const _: () = assert!(OUTPUT_HARD_BYTES > GATHER_BYTES + RECORD_BYTES);
+const _: () = assert!(LINK_BYTES >= RECORD_BYTES);
+const _: () = assert!(GATHER_WINDOW <= CONNECTION_OPERATIONS && CONNECTION_OPERATIONS < OPERATIONS);
+const _: () = assert!(REDIAL_FIRST_MS < REDIAL_LAST_MS && REDIAL_LAST_MS <= SILENT_MS);

@@ -1,0 +1,134 @@
+//! One command over several keys: as many requests, a window of them in flight at a time, one reply.
+//!
+//! A key that is not available fails the whole command; after the first failure no further request starts. A
+//! write that failed after another one was applied is unknown as a whole, never "not applied".
+
+use super::failure::Failure;
+use crate::limits::{GATHER_BYTES, GATHER_WINDOW};
+use bytes::Bytes;
+use clockwise_core::{
+    request::{Outcome, Rejected, Request},
+    version::Value,
+};
+
+/// What is made of the answers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wanted {
+    /// The value of each key (`MGET`).
+    Values,
+    /// That all is written (`MSET`).
+    Done,
+    /// How many keys there were (`EXISTS`, `DEL`).
+    Present,
+    /// The sum of counts (`DBSIZE`).
+    Sum,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Gather {
+    wanted: Wanted,
+    requests: std::vec::IntoIter<Request>,
+    next: u32,
+    running: usize,
+    values: Vec<Option<Bytes>>,
+    value_bytes: usize,
+    count: u64,
+    wrote: bool,
+    failure: Option<Failure>,
+}
+
+impl Gather {
+    pub(crate) fn new(wanted: Wanted, requests: Vec<Request>) -> Gather {
+        let values = if wanted == Wanted::Values { vec![None; requests.len()] } else { Vec::new() };
+        Gather {
+            wanted,
+            requests: requests.into_iter(),
+            next: 0,
+            running: 0,
+            values,
+            value_bytes: 0,
+            count: 0,
+            wrote: false,
+            failure: None,
+        }
+    }
+
+    /// For answers to requests that the caller has started: `parts` of them.
+    pub(crate) fn of_started(wanted: Wanted, parts: usize) -> Gather {
+        Gather { running: parts, ..Gather::new(wanted, Vec::new()) }
+    }
+
+    /// The next request to start, with its number; `None` if the window is full, nothing is left, or it failed.
+    pub(crate) fn start_next(&mut self) -> Option<(u32, Request)> {
+        if self.failure.is_some() || self.running >= GATHER_WINDOW {
+            return None;
+        }
+        let request = self.requests.next()?;
+        let part = self.next;
+        self.next += 1;
+        self.running += 1;
+        Some((part, request))
+    }
+
+    /// Takes the answer to one request.
+    pub(crate) fn answer(&mut self, part: u32, outcome: Outcome, wall_ms: u64) {
+        self.running = self.running.saturating_sub(1);
+        if let Some(failure) = Failure::of(&outcome) {
+            let unknown = matches!(failure, Failure::Unknown { .. });
+            if self.failure.is_none() || unknown {
+                self.failure = Some(failure);
+            }
+            return;
+        }
+        match outcome {
+            Outcome::Read(read) => match read.record.plain(wall_ms) {
+                Some(version) if self.wanted == Wanted::Values => self.keep(part, &version.value),
+                found => self.count += u64::from(found.is_some()),
+            },
+            Outcome::Written(written) => {
+                self.wrote = true;
+                self.count += u64::from(written.existed);
+            }
+            Outcome::Counted(keys) => self.count += keys,
+            Outcome::Explained(_) | Outcome::Rejected(_) | Outcome::Unknown { .. } => {}
+        }
+    }
+
+    fn keep(&mut self, part: u32, value: &Value) {
+        let Value::Bytes(value) = value else { return };
+        self.value_bytes += value.len();
+        if self.value_bytes > GATHER_BYTES {
+            self.failure = Some(Failure::Rejected(Rejected::Overloaded));
+            self.values = Vec::new();
+        } else if let Some(place) = self.values.get_mut(part as usize) {
+            *place = Some(value.clone());
+        }
+    }
+
+    /// Whether nothing runs and nothing more will start.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.running == 0 && (self.failure.is_some() || self.requests.len() == 0)
+    }
+
+    /// What is made of the answers.
+    pub(crate) fn wanted(&self) -> Wanted {
+        self.wanted
+    }
+
+    /// Why the command as a whole failed.
+    pub(crate) fn failure(&self) -> Option<Failure> {
+        let failure = self.failure?;
+        Some(if self.wrote { failure.in_part() } else { failure })
+    }
+
+    /// The values, in the order of the keys.
+    pub(crate) fn values(&self) -> &[Option<Bytes>] {
+        &self.values
+    }
+
+    /// Keys that were there, or the sum of counts.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+}

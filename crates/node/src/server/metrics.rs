@@ -1,0 +1,282 @@
+//! What is counted while the server runs, by whom, and how it looks at one moment.
+
+use super::counter::{Counter, Histogram, HistogramSnapshot};
+use crate::redis::COUNTED;
+use clockwise_core::{outbox::Event, shard::ShardStats};
+use clockwise_store::EngineStats;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// How often a command ended in which way.
+#[derive(Debug, Default)]
+pub(crate) struct CommandCounters {
+    pub(crate) done: Counter,
+    pub(crate) rejected: Counter,
+    pub(crate) unknown: Counter,
+}
+
+const EVENTS: [&str; 10] = [
+    "peer_suspected",
+    "peer_alive",
+    "peer_skewed",
+    "own_clock_skewed",
+    "amnesia",
+    "second_round",
+    "beaten_below_majority",
+    "read_repair",
+    "clock_cut",
+    "damaged",
+];
+
+fn event_number(event: Event) -> usize {
+    match event {
+        Event::PeerSuspected(_) => 0,
+        Event::PeerAlive(_) => 1,
+        Event::PeerSkewed(_) => 2,
+        Event::OwnClockSkewed(_) => 3,
+        Event::Amnesia => 4,
+        Event::SecondRound => 5,
+        Event::BeatenBelowMajority => 6,
+        Event::ReadRepair => 7,
+        Event::ClockCut => 8,
+        Event::Damaged => 9,
+    }
+}
+
+/// Numbers of one shard; its thread is their only writer.
+#[derive(Debug, Default)]
+pub(crate) struct ShardMetrics {
+    pub(crate) commands: [CommandCounters; COUNTED.len()],
+    pub(crate) reads: Histogram,
+    pub(crate) writes: Histogram,
+    pub(crate) clients: Counter,
+    pub(crate) slow_clients: Counter,
+    pub(crate) client_bytes_in: Counter,
+    pub(crate) client_bytes_out: Counter,
+    pub(crate) peer_bytes_in: Counter,
+    pub(crate) peer_bytes_out: Counter,
+    pub(crate) messages_in: Counter,
+    pub(crate) messages_out: Counter,
+    pub(crate) send_failures: Counter,
+    pub(crate) misrouted: Counter,
+    pub(crate) flushes: Counter,
+    pub(crate) clock_cuts: Counter,
+    pub(crate) links_up: Counter,
+    pub(crate) links_wanted: Counter,
+    events: [Counter; EVENTS.len()],
+    gauges: Mutex<Gauges>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Gauges {
+    shard: ShardStats,
+    engine: EngineStats,
+    live_keys: u64,
+}
+
+impl ShardMetrics {
+    pub(crate) fn event(&self, event: Event) {
+        self.events[event_number(event)].one();
+    }
+
+    /// Notes how things stand; now and then, as it takes a lock that readers share.
+    pub(crate) fn set_gauges(&self, shard: ShardStats, engine: EngineStats, live_keys: u64) {
+        *self.gauges.lock().unwrap_or_else(PoisonError::into_inner) = Gauges { shard, engine, live_keys };
+    }
+}
+
+/// Syncs of the commit log.
+#[derive(Debug, Default)]
+pub(crate) struct SyncTimes(Histogram);
+
+impl SyncTimes {
+    pub(crate) fn record(&self, took: Duration) {
+        self.0.record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+}
+
+/// All counters of a server.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    pub(crate) shards: Vec<Arc<ShardMetrics>>,
+    pub(crate) log_syncs: SyncTimes,
+    pub(crate) refused_clients: std::sync::atomic::AtomicU64,
+}
+
+/// How often a command ended in which way.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct CommandCounts {
+    /// Its name; some commands are counted together.
+    pub command: &'static str,
+    /// Done, errors of syntax among it.
+    pub done: u64,
+    /// Certainly not applied.
+    pub rejected: u64,
+    /// May have been applied.
+    pub unknown: u64,
+}
+
+/// Numbers of one shard.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct ShardNumbers {
+    /// Which shard.
+    pub shard: usize,
+    /// Operations in flight.
+    pub operations: u64,
+    /// Operations parked behind disk reads.
+    pub loading: u64,
+    /// Client connections.
+    pub clients: u64,
+    /// Links to peers that are up.
+    pub links_up: u64,
+    /// Links to peers that there should be.
+    pub links_wanted: u64,
+    /// Live keys in its cells, replicas among them.
+    pub live_keys: u64,
+    /// Times that effects were carried out.
+    pub flushes: u64,
+    /// Bytes read from clients.
+    pub client_bytes_in: u64,
+    /// Bytes written to clients.
+    pub client_bytes_out: u64,
+    /// Bytes read from peers.
+    pub peer_bytes_in: u64,
+    /// Bytes written to peers.
+    pub peer_bytes_out: u64,
+    /// Messages from peers.
+    pub messages_in: u64,
+    /// Messages to peers, each receiver counted.
+    pub messages_out: u64,
+    /// Messages that found their link down or full.
+    pub send_failures: u64,
+    /// Messages for slots of another shard; dropped.
+    pub misrouted: u64,
+    /// Clients that were cut off because they did not read.
+    pub slow_clients: u64,
+    /// The engine's own numbers, by name.
+    pub engine: Vec<(&'static str, u64)>,
+}
+
+/// All numbers at one moment.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct MetricsSnapshot {
+    /// Commands of clients.
+    pub commands: Vec<CommandCounts>,
+    /// From the arrival of a read to its reply.
+    pub read_latency: HistogramSnapshot,
+    /// From the arrival of a write to its reply.
+    pub write_latency: HistogramSnapshot,
+    /// Duration of syncs of the commit log.
+    pub log_sync: HistogramSnapshot,
+    /// Bytes that wait for the commit log.
+    pub log_backlog_bytes: u64,
+    /// Client connections over all shards.
+    pub clients: u64,
+    /// Clients that were refused because there were too many.
+    pub refused_clients: u64,
+    /// What `core` reported, by name.
+    pub events: Vec<(&'static str, u64)>,
+    /// Slots whose row of the routing map names a master that owns them.
+    pub owned_slots: u64,
+    /// Each shard.
+    pub shards: Vec<ShardNumbers>,
+}
+
+impl Metrics {
+    pub(crate) fn new(shards: usize) -> Metrics {
+        Metrics {
+            shards: (0..shards).map(|_| Arc::default()).collect(),
+            log_syncs: SyncTimes::default(),
+            refused_clients: Default::default(),
+        }
+    }
+
+    pub(super) fn snapshot(&self) -> MetricsSnapshot {
+        let mut all = MetricsSnapshot {
+            commands: COUNTED.iter().map(|&command| CommandCounts { command, ..Default::default() }).collect(),
+            events: EVENTS.iter().map(|&event| (event, 0)).collect(),
+            refused_clients: self.refused_clients.load(std::sync::atomic::Ordering::Relaxed),
+            ..Default::default()
+        };
+        self.log_syncs.0.add_to(&mut all.log_sync);
+        for (number, shard) in self.shards.iter().enumerate() {
+            for (total, counters) in all.commands.iter_mut().zip(&shard.commands) {
+                total.done += counters.done.get();
+                total.rejected += counters.rejected.get();
+                total.unknown += counters.unknown.get();
+            }
+            for ((_, total), counter) in all.events.iter_mut().zip(&shard.events) {
+                *total += counter.get();
+            }
+            shard.reads.add_to(&mut all.read_latency);
+            shard.writes.add_to(&mut all.write_latency);
+            if let Some((_, cuts)) = all.events.iter_mut().find(|(event, _)| *event == "clock_cut") {
+                *cuts += shard.clock_cuts.get();
+            }
+            all.clients += shard.clients.get();
+            all.shards.push(shard.numbers(number));
+        }
+        all
+    }
+}
+
+impl ShardMetrics {
+    fn numbers(&self, shard: usize) -> ShardNumbers {
+        let gauges = self.gauges.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        ShardNumbers {
+            shard,
+            operations: gauges.shard.operations as u64,
+            loading: gauges.shard.loading as u64,
+            clients: self.clients.get(),
+            links_up: self.links_up.get(),
+            links_wanted: self.links_wanted.get(),
+            live_keys: gauges.live_keys,
+            flushes: self.flushes.get(),
+            client_bytes_in: self.client_bytes_in.get(),
+            client_bytes_out: self.client_bytes_out.get(),
+            peer_bytes_in: self.peer_bytes_in.get(),
+            peer_bytes_out: self.peer_bytes_out.get(),
+            messages_in: self.messages_in.get(),
+            messages_out: self.messages_out.get(),
+            send_failures: self.send_failures.get(),
+            misrouted: self.misrouted.get(),
+            slow_clients: self.slow_clients.get(),
+            engine: engine_numbers(&gauges.engine),
+        }
+    }
+}
+
+fn engine_numbers(engine: &EngineStats) -> Vec<(&'static str, u64)> {
+    vec![
+        ("active_bytes", engine.active_bytes),
+        ("frozen_bytes", engine.frozen_bytes),
+        ("cache_bytes", engine.cache_bytes),
+        ("index_bytes", engine.index_bytes),
+        ("tables", engine.tables),
+        ("most_tables", engine.most_tables),
+        ("table_bytes", engine.table_bytes),
+        ("table_entries", engine.table_entries),
+        ("applies", engine.applies),
+        ("logged_bytes", engine.logged_bytes),
+        ("memtable_hits", engine.memtable_hits),
+        ("cache_hits", engine.cache_hits),
+        ("filtered", engine.filtered),
+        ("cold_reads", engine.cold_reads),
+        ("blocks_read", engine.blocks_read),
+        ("bloom_skips", engine.bloom_skips),
+        ("bloom_false", engine.bloom_false),
+        ("damaged_reads", engine.damaged_reads),
+        ("failed_reads", engine.failed_reads),
+        ("flushes", engine.flushes),
+        ("flushed_bytes", engine.flushed_bytes),
+        ("compactions", engine.compactions),
+        ("compacted_in_bytes", engine.compacted_in_bytes),
+        ("compacted_out_bytes", engine.compacted_out_bytes),
+        ("failed_jobs", engine.failed_jobs),
+        ("backlog", engine.backlog),
+        ("refusals", engine.refusals),
+        ("disk_full", u64::from(engine.disk_full)),
+    ]
+}

@@ -1,0 +1,36 @@
+//! A server: its threads, what they share, and its life from start to stop.
+//!
+//! | thread | owns |
+//! |---|---|
+//! | `shard-N` | cells, client connections, links (`shard`) |
+//! | `log` | the commit log (`log`) |
+//! | `read-N`, `compaction` | nothing; they run jobs (`log::jobs`) |
+//! | `control` | the data folder's records ([`control`]) |
+//! | `supervisor` | the order in which all of them end ([`handle`]) |
+
+pub(crate) mod clock;
+mod control;
+mod counter;
+mod doors;
+mod handle;
+mod lifecycle;
+mod mailbox;
+pub(crate) mod metrics;
+mod shared;
+mod start;
+mod status;
+mod topology;
+
+pub use control::InstallError;
+pub use counter::HistogramSnapshot;
+pub use handle::ServerHandle;
+pub use lifecycle::Exit;
+pub use metrics::{CommandCounts, MetricsSnapshot, ShardNumbers};
+pub use start::{Server, StartError};
+pub use status::{AddressTexts, Identification, MemberStatus, ServerStatus};
+
+pub(crate) use control::{Asker, Control};
+pub(crate) use doors::Doors;
+pub(crate) use shared::Shared;
+pub(crate) use status::{identify, snapshot, status};
+pub(crate) use topology::{MapKeeper, Topology};

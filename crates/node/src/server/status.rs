@@ -1,0 +1,188 @@
+//! How a server sees itself and its cluster, as values that can be written as JSON.
+
+use super::{MetricsSnapshot, Shared};
+use clockwise_core::{layout::Addresses, shard::Durability};
+use serde::Serialize;
+
+/// Where a server is reached.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct AddressTexts {
+    /// Other servers.
+    pub peer: String,
+    /// Redis cluster clients.
+    pub cluster: String,
+    /// Plain Redis clients.
+    pub plain: String,
+    /// HTTP.
+    pub http: String,
+}
+
+/// Who a server is, before it belongs to a cluster and after.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct Identification {
+    /// 40 hex digits.
+    pub node: String,
+    /// Version of the program.
+    pub version: &'static str,
+    /// Where it is reached.
+    pub addresses: AddressTexts,
+    /// Data centre.
+    pub dc: String,
+    /// Rack.
+    pub rack: String,
+    /// Capacity.
+    pub weight: u16,
+    /// The layout that it has installed; 0: none.
+    pub epoch: u64,
+    /// The cluster that it belongs to, as 32 hex digits.
+    pub cluster: Option<String>,
+    /// The installed layout, as hex digits: an `init` that was cut off goes on with it.
+    pub layout: Option<String>,
+}
+
+/// A member as this server sees it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct MemberStatus {
+    /// Its number, as in clocks.
+    pub member: String,
+    /// Its node id.
+    pub node: String,
+    /// Whether it is this server.
+    pub own: bool,
+    /// Whether it answers; if not, it is asked last and left out of the routing map.
+    pub live: bool,
+    /// Where it is reached.
+    pub addresses: AddressTexts,
+    /// Data centre.
+    pub dc: String,
+    /// Rack.
+    pub rack: String,
+    /// Capacity.
+    pub weight: u16,
+    /// Slots for which the routing map names it.
+    pub slots: u64,
+}
+
+/// The cluster as one server sees it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ServerStatus {
+    /// Who it is.
+    pub identity: Identification,
+    /// Its life, from 1.
+    pub incarnation: u32,
+    /// `sync` or `periodic`.
+    pub durability: &'static str,
+    /// Shard threads.
+    pub shards: u16,
+    /// Milliseconds since it started.
+    pub uptime_ms: u64,
+    /// Copies of each slot that the layout asks for; 0 without one.
+    pub replicas: u8,
+    /// A quorum of the owners of every slot answers.
+    pub quorum: bool,
+    /// All members.
+    pub members: Vec<MemberStatus>,
+    /// All numbers.
+    pub metrics: MetricsSnapshot,
+}
+
+fn texts(addresses: &Addresses) -> AddressTexts {
+    let Addresses { peer, cluster, plain, http } = addresses.clone();
+    AddressTexts { peer, cluster, plain, http }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        write!(text, "{byte:02x}").expect("writing to a string cannot fail");
+    }
+    text
+}
+
+/// Who this server is.
+pub(crate) fn identify(shared: &Shared) -> Identification {
+    let settings = &shared.settings;
+    let layout = shared.layout();
+    Identification {
+        node: shared.node.to_string(),
+        version: env!("CARGO_PKG_VERSION"),
+        addresses: texts(&settings.advertise),
+        dc: settings.dc.clone(),
+        rack: settings.rack.clone(),
+        weight: settings.weight,
+        epoch: layout.as_ref().map_or(0, |layout| layout.epoch().0),
+        cluster: layout.as_ref().map(|layout| hex(&layout.spec().cluster)),
+        layout: layout.as_ref().map(|layout| hex(&layout.encode())),
+    }
+}
+
+/// All numbers.
+pub(crate) fn snapshot(shared: &Shared) -> MetricsSnapshot {
+    MetricsSnapshot {
+        log_backlog_bytes: shared.log.backlog_bytes() as u64,
+        owned_slots: shared.topology().map_or(0, |topology| u64::from(topology.map.owned_slots)),
+        ..shared.metrics.snapshot()
+    }
+}
+
+/// How this server sees the cluster.
+pub(crate) fn status(shared: &Shared) -> ServerStatus {
+    let layout = shared.layout();
+    ServerStatus {
+        identity: identify(shared),
+        incarnation: shared.life().incarnation,
+        durability: match shared.settings.durability {
+            Durability::Sync => "sync",
+            Durability::Periodic => "periodic",
+        },
+        shards: shared.shards,
+        uptime_ms: shared.clock.read().now.mono_ms,
+        replicas: layout.map_or(0, |layout| layout.spec().replicas),
+        quorum: lacking(shared).is_none(),
+        members: members(shared),
+        metrics: snapshot(shared),
+    }
+}
+
+fn members(shared: &Shared) -> Vec<MemberStatus> {
+    let Some(topology) = shared.topology() else { return Vec::new() };
+    let slots = |number| {
+        let rows = topology.map.rows.iter().filter(|row| row.master == number);
+        rows.map(|row| u64::from(row.last.number() - row.first.number()) + 1).sum()
+    };
+    let members = topology.layout.spec().members.iter();
+    members
+        .map(|member| {
+            let own = member.node == shared.node;
+            let said = if own { Some(shared.settings.advertise.clone()) } else { shared.book.addresses(member.number) };
+            MemberStatus {
+                member: member.number.to_string(),
+                node: member.node.to_string(),
+                own,
+                live: topology.is_live(member.number),
+                addresses: texts(&said.unwrap_or_else(|| member.addresses.clone())),
+                dc: member.dc.clone(),
+                rack: member.rack.clone(),
+                weight: member.weight,
+                slots: slots(member.number),
+            }
+        })
+        .collect()
+}
+
+/// Why not every slot has a quorum of owners that answer; `None` if each has.
+pub(crate) fn lacking(shared: &Shared) -> Option<String> {
+    let Some(topology) = shared.topology() else {
+        return Some("no layout is installed: run `clockwise init`".to_owned());
+    };
+    let short = clockwise_core::slot::Slot::all().filter(|&slot| {
+        let owners = topology.layout.owners(slot);
+        let live = owners.iter().filter(|&&owner| topology.is_live(owner)).count();
+        live < owners.len() / 2 + 1
+    });
+    match short.count() {
+        0 => None,
+        count => Some(format!("{count} slots have no quorum of owners that answer")),
+    }
+}

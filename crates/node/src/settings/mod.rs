@@ -1,0 +1,171 @@
+//! What one server is told at its start, checked.
+//!
+//! Flags win over `CLOCKWISE_*` environment variables, these over the TOML file, this over the defaults; see
+//! [`Source`]. A [`Settings`] that exists has passed every check of [`check`]. It starts nothing and opens no file
+//! but the configuration and the secrets that it names.
+
+mod check;
+mod level;
+mod load;
+mod size;
+mod source;
+
+#[cfg(test)]
+mod tests;
+
+pub use check::{Checked, LogSettings, SettingsError};
+pub use level::parse_level;
+pub use load::load;
+pub use size::ByteSize;
+pub use source::{DurabilityName, LogFormat, Source};
+
+use clockwise_core::{
+    ids::NodeId,
+    layout::Addresses,
+    limits::{CELLS, CLOCK_PAIRS, DEFAULT_TIMEOUT_MS},
+    request::Level,
+    shard::Durability,
+};
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+/// The sockets of one server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Listen {
+    /// Other servers.
+    pub peer: SocketAddr,
+    /// Redis cluster clients.
+    pub cluster: SocketAddr,
+    /// Plain Redis clients.
+    pub plain: SocketAddr,
+    /// HTTP.
+    pub http: SocketAddr,
+}
+
+/// Everything that a server is told.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The folder that holds identity, layout, log and tables.
+    pub data_dir: PathBuf,
+    /// Where it listens.
+    pub listen: Listen,
+    /// Where others reach it.
+    pub advertise: Addresses,
+    /// Peer addresses of first contact.
+    pub seeds: Vec<String>,
+    /// Shared by all servers of the cluster; may be empty while everything is on loopback.
+    pub cluster_secret: Vec<u8>,
+    /// What clients say in `AUTH`; `None` lets everybody in.
+    pub password: Option<String>,
+    /// The node id that the folder is expected to have.
+    pub node_id: Option<NodeId>,
+    /// Shard threads.
+    pub shards: usize,
+    /// When a write counts as acknowledged.
+    pub durability: Durability,
+    /// With [`Durability::Periodic`]: milliseconds between two syncs of the log.
+    pub sync_every_ms: u64,
+    /// Bytes of memtables over all cells.
+    pub memtable_bytes: usize,
+    /// Bytes of the block cache over all shards.
+    pub cache_bytes: usize,
+    /// Data centre.
+    pub dc: String,
+    /// Rack.
+    pub rack: String,
+    /// Capacity, relative to the other servers.
+    pub weight: u16,
+    /// Default level of reads.
+    pub read_level: Level,
+    /// Default level of writes.
+    pub write_level: Level,
+    /// Default deadline of requests, in milliseconds.
+    pub timeout_ms: u64,
+    /// Pairs that a printed vector clock may have.
+    pub clock_threshold: usize,
+    /// Client connections at the same time, over both ports.
+    pub max_connections: usize,
+    /// Lets addresses other than loopback be used without secret and password.
+    pub insecure: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let listen = Listen { peer: at(9001), cluster: at(7001), plain: at(6001), http: at(8001) };
+        Settings {
+            data_dir: PathBuf::from("clockwise-data/server"),
+            listen,
+            advertise: listen.addresses(),
+            seeds: Vec::new(),
+            cluster_secret: Vec::new(),
+            password: None,
+            node_id: None,
+            shards: default_shards(1),
+            durability: Durability::Sync,
+            sync_every_ms: 1_000,
+            memtable_bytes: 64 << 20,
+            cache_bytes: 128 << 20,
+            dc: "dc1".to_owned(),
+            rack: "rack1".to_owned(),
+            weight: 1,
+            read_level: Level::DEFAULT,
+            write_level: Level::DEFAULT,
+            timeout_ms: DEFAULT_TIMEOUT_MS,
+            clock_threshold: CLOCK_PAIRS,
+            max_connections: 10_000,
+            insecure: false,
+        }
+    }
+}
+
+impl Listen {
+    /// The four sockets with the name of each.
+    pub fn named(&self) -> [(&'static str, SocketAddr); 4] {
+        [("peer", self.peer), ("cluster", self.cluster), ("plain", self.plain), ("http", self.http)]
+    }
+
+    /// As texts, as they are advertised unless something else is said.
+    pub fn addresses(&self) -> Addresses {
+        Addresses {
+            peer: self.peer.to_string(),
+            cluster: self.cluster.to_string(),
+            plain: self.plain.to_string(),
+            http: self.http.to_string(),
+        }
+    }
+}
+
+/// One shard per core of the machine, shared by `servers` servers on it; never more than there are cells.
+pub fn default_shards(servers: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / servers.max(1)).clamp(1, usize::from(CELLS))
+}
+
+// Secrets stay out of logs.
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("data_dir", &self.data_dir)
+            .field("listen", &self.listen)
+            .field("advertise", &self.advertise)
+            .field("seeds", &self.seeds)
+            .field("cluster_secret", &!self.cluster_secret.is_empty())
+            .field("password", &self.password.is_some())
+            .field("node_id", &self.node_id)
+            .field("shards", &self.shards)
+            .field("durability", &self.durability)
+            .field("sync_every_ms", &self.sync_every_ms)
+            .field("memtable_bytes", &self.memtable_bytes)
+            .field("cache_bytes", &self.cache_bytes)
+            .field("dc", &self.dc)
+            .field("rack", &self.rack)
+            .field("weight", &self.weight)
+            .field("read_level", &self.read_level)
+            .field("write_level", &self.write_level)
+            .field("timeout_ms", &self.timeout_ms)
+            .field("clock_threshold", &self.clock_threshold)
+            .field("max_connections", &self.max_connections)
+            .field("insecure", &self.insecure)
+            .finish()
+    }
+}

@@ -1,0 +1,287 @@
+//! What one shard thread owns, and how inputs reach `core`.
+//!
+//! Inputs are handled as they come: they change state and leave effects in the outbox. Effects are carried out by
+//! the flush ([`super::flush`]), once per wake-up. Nothing here blocks, and a borrow of the state never outlives
+//! one step of a task.
+
+use super::{
+    Key, Letter, Waiting,
+    arena::Arena,
+    store::Store,
+    tickets::{CountTargets, Tickets},
+};
+use crate::{
+    peer::Links,
+    redis::Connection,
+    limits::PUBLISH_MS,
+    server::{MapKeeper, Shared, clock::Reading, metrics::ShardMetrics},
+};
+use clockwise_core::{
+    hlc::Hlc,
+    ids::MemberNumber,
+    layout::Layout,
+    limits::OPERATIONS,
+    message::Message,
+    outbox::Outbox,
+    request::{Outcome, Rejected, Request, Ticket},
+    shard::{LinkState, Shard, ShardConfig},
+    slot::Slot,
+    storage::Storage,
+};
+use clockwise_store::{Engine, JobDone};
+use std::{cell::RefCell, rc::Rc, sync::Arc, task::Waker};
+
+/// The state, as the tasks of its thread share it.
+pub(crate) type ShardRef = Rc<RefCell<ShardState>>;
+
+/// Letters that wait for the flush.
+#[derive(Debug, Default)]
+pub(super) struct Mail {
+    pub(super) requests: Vec<Letter>,
+    pub(super) answers: Vec<Letter>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct ShardState {
+    /// Which shard, from 0.
+    pub(crate) id: u16,
+    pub(crate) shared: Arc<Shared>,
+    /// What decides; none before there is a layout.
+    pub(crate) core: Option<Shard>,
+    pub(super) store: Store,
+    pub(super) outbox: Outbox,
+    pub(crate) tickets: Tickets,
+    pub(crate) connections: Arena<Connection>,
+    pub(crate) links: Links,
+    /// For each shard of this server.
+    pub(super) mail: Vec<Mail>,
+    /// Connections with something to write.
+    pub(super) dirty_clients: Vec<Key>,
+    /// Links with something to write.
+    pub(crate) dirty_links: Vec<(MemberNumber, u16)>,
+    /// The clocks, as read at the beginning of the step.
+    pub(crate) reading: Reading,
+    /// The flush is to run.
+    pub(super) due: bool,
+    pub(super) flusher: Option<Waker>,
+    /// The log bytes of this shard wait for company.
+    pub(super) log_due: bool,
+    pub(super) log_waker: Option<Waker>,
+    /// Nothing new is taken.
+    pub(crate) stopping: bool,
+    /// This shard's counters.
+    pub(crate) metrics: Arc<ShardMetrics>,
+    /// When the map shows what; shard 0 only.
+    map: MapKeeper,
+    /// When the gauges were set, in monotonic milliseconds.
+    published_ms: u64,
+}
+
+impl ShardState {
+    pub(crate) fn new(id: u16, shared: Arc<Shared>, engine: Engine) -> ShardState {
+        let mail = (0..shared.shards).map(|_| Mail::default()).collect();
+        let reading = shared.clock.read();
+        let log = Arc::clone(&shared.log);
+        ShardState {
+            id,
+            core: None,
+            store: Store::new(engine, log),
+            outbox: Outbox::default(),
+            tickets: Tickets::new(),
+            connections: Arena::new(),
+            links: Links::new(id, shared.shards),
+            mail,
+            dirty_clients: Vec::new(),
+            dirty_links: Vec::new(),
+            reading,
+            due: false,
+            flusher: None,
+            log_due: false,
+            log_waker: None,
+            stopping: false,
+            metrics: Arc::clone(&shared.metrics.shards[usize::from(id)]),
+            map: MapKeeper::default(),
+            published_ms: 0,
+            shared,
+        }
+    }
+
+    /// Reads the clocks: at the beginning of every step that brings an input.
+    pub(crate) fn begin(&mut self) {
+        self.reading = self.shared.clock.read();
+    }
+
+    /// Asks for the flush at the end of this wake-up.
+    pub(crate) fn flush_later(&mut self) {
+        if !self.due {
+            self.due = true;
+            if let Some(flusher) = &self.flusher {
+                flusher.wake_by_ref();
+            }
+        }
+    }
+
+    /// Which shard of this server owns a slot.
+    pub(crate) fn owner_of(&self, slot: Slot) -> u16 {
+        slot.cell() % self.shared.shards
+    }
+
+    /// Asks the shard that owns the key; the outcome goes to `waiting`.
+    pub(crate) fn submit(&mut self, waiting: Waiting, request: Request) {
+        let crowded = self.tickets.len() >= OPERATIONS;
+        let ticket = self.tickets.issue(waiting);
+        self.flush_later();
+        let refusal = match () {
+            () if crowded => Rejected::Overloaded,
+            () if self.core.is_none() || self.stopping => Rejected::NotReady,
+            () => {
+                let owner = self.owner_of(request.slot());
+                if owner == self.id {
+                    if let Some(core) = &mut self.core {
+                        core.on_request(ticket, request, self.reading.now, &mut self.store, &mut self.outbox);
+                    }
+                } else {
+                    let letter = Letter::Request { from: self.id, ticket, request };
+                    self.mail[usize::from(owner)].requests.push(letter);
+                }
+                return;
+            }
+        };
+        self.outbox.replies.push((ticket, Outcome::Rejected(refusal)));
+    }
+
+    /// Counts live keys of a cell at the shard that owns it.
+    pub(crate) fn submit_count(&mut self, waiting: Waiting, cell: u16, targets: &Arc<CountTargets>) {
+        let ticket = self.tickets.issue(waiting);
+        self.flush_later();
+        let owner = cell % self.shared.shards;
+        match &mut self.core {
+            None => self.outbox.replies.push((ticket, Outcome::Rejected(Rejected::NotReady))),
+            Some(core) if owner == self.id => {
+                core.on_count(ticket, cell, targets, self.reading.now, &mut self.store, &mut self.outbox);
+            }
+            Some(_) => {
+                let letter = Letter::Count { from: self.id, ticket, cell, targets: Arc::clone(targets) };
+                self.mail[usize::from(owner)].requests.push(letter);
+            }
+        }
+    }
+
+    /// A message of an authenticated peer.
+    pub(crate) fn on_message(&mut self, from: MemberNumber, message: Message) {
+        let misrouted = message.slot.is_some_and(|slot| self.owner_of(slot) != self.id);
+        if misrouted {
+            return self.metrics.misrouted.one();
+        }
+        if let Some(core) = &mut self.core {
+            core.on_message(from, message, self.reading.now, &mut self.store, &mut self.outbox);
+            self.flush_later();
+        }
+    }
+
+    /// A peer's links came up or went down.
+    pub(crate) fn on_link(&mut self, peer: MemberNumber, state: LinkState) {
+        if let Some(core) = &mut self.core {
+            core.on_link(peer, state, self.reading.now, &mut self.store, &mut self.outbox);
+            self.flush_later();
+        }
+    }
+
+    /// Time passed.
+    pub(super) fn on_tick(&mut self) {
+        if let Some(core) = &mut self.core {
+            core.on_tick(self.reading.now, &mut self.store, &mut self.outbox);
+            if !self.outbox.is_empty() || self.store.has_work() {
+                self.flush_later();
+            }
+        }
+    }
+
+    /// Tells other threads how things stand: the routing map at once, gauges once a second.
+    pub(super) fn publish(&mut self) {
+        let Some(core) = &self.core else { return };
+        let now_ms = self.reading.now.mono_ms;
+        if self.id == 0
+            && let Some(topology) = self.map.look(core.layout(), &|peer| core.is_live(peer), now_ms)
+        {
+            tracing::info!(live = ?topology.live, rows = topology.map.rows.len(), "new routing map");
+            self.shared.set_topology(Arc::new(topology));
+        }
+        if now_ms < self.published_ms + PUBLISH_MS && self.published_ms > 0 {
+            return;
+        }
+        self.published_ms = now_ms.max(1);
+        let (up, wanted) = self.links.count();
+        self.metrics.links_up.set(up);
+        self.metrics.links_wanted.set(wanted);
+        let own_slots = Slot::all().filter(|&slot| self.owner_of(slot) == self.id);
+        let live_keys = own_slots.map(|slot| self.store.live(slot)).sum();
+        self.metrics.set_gauges(core.stats(), self.store.engine.stats(), live_keys);
+    }
+
+    /// The log is durable up to here.
+    pub(super) fn on_durable(&mut self, durable: clockwise_core::ids::Lsn) {
+        self.store.engine.on_durable(durable);
+        if let Some(core) = &mut self.core {
+            core.on_durable(self.reading.now, &mut self.store, &mut self.outbox);
+        }
+        self.flush_later();
+    }
+
+    /// A job of the engine is done.
+    pub(super) fn on_job_done(&mut self, done: JobDone) {
+        let loaded = self.store.engine.on_job_done(done);
+        if let Some(core) = &mut self.core {
+            for loaded in loaded {
+                core.on_loaded(loaded, self.reading.now, &mut self.store, &mut self.outbox);
+            }
+        }
+        self.flush_later();
+    }
+
+    /// Another shard answered a request of this one.
+    pub(super) fn on_reply(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.outbox.replies.push((ticket, outcome));
+        self.flush_later();
+    }
+
+    /// An incarnation is durable.
+    pub(super) fn on_incarnation(&mut self, incarnation: u32) {
+        if let Some(core) = &mut self.core {
+            core.on_incarnation(incarnation);
+        }
+    }
+
+    /// The clock is reserved further than before.
+    pub(super) fn on_clock_reserved(&mut self, reserved: Hlc) {
+        if let Some(core) = &mut self.core {
+            core.on_hlc_reserved(reserved);
+        }
+    }
+
+    /// A layout is durable: the first one makes this shard serve.
+    pub(super) fn on_layout(&mut self, layout: Arc<Layout>) {
+        let Some(me) = layout.by_node(self.shared.node).map(|member| member.number) else { return };
+        let now = self.reading.now;
+        match &mut self.core {
+            Some(core) if core.layout().epoch() >= layout.epoch() => return,
+            Some(core) => core.on_layout(Arc::clone(&layout), now, &mut self.store, &mut self.outbox),
+            None => {
+                let life = self.shared.life();
+                let config = ShardConfig {
+                    me,
+                    incarnation: life.incarnation,
+                    shard: self.id,
+                    shards: self.shared.shards,
+                    durability: self.shared.settings.durability,
+                    clock_floor: life.clock_floor,
+                    clock_reserved: life.clock_reserved,
+                    canary: Default::default(),
+                };
+                self.core = Some(Shard::new(config, Arc::clone(&layout)));
+            }
+        }
+        self.flush_later();
+    }
+}

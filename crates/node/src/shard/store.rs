@@ -1,0 +1,73 @@
+//! A shard's engine as `core` sees it, with one more reason to refuse writes: a commit log that is far behind.
+
+use crate::log::LogQueue;
+use bytes::Bytes;
+use clockwise_core::{
+    ids::Lsn,
+    slot::Slot,
+    storage::{Lookup, Mutation, Refusal, Storage},
+};
+use clockwise_store::Engine;
+use std::sync::Arc;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub(crate) engine: Engine,
+    log: Arc<LogQueue>,
+    /// Something was applied or looked up since the last flush.
+    touched: bool,
+}
+
+impl Store {
+    pub(crate) fn new(engine: Engine, log: Arc<LogQueue>) -> Store {
+        Store { engine, log, touched: true }
+    }
+
+    /// Whether the engine may have batches or jobs to be taken.
+    pub(crate) fn has_work(&self) -> bool {
+        self.touched
+    }
+
+    /// As [`Store::has_work`], and forgets it.
+    pub(crate) fn take_touched(&mut self) -> bool {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Something happened to the engine.
+    pub(crate) fn touch(&mut self) {
+        self.touched = true;
+    }
+}
+
+impl Storage for Store {
+    fn get(&mut self, slot: Slot, key: &[u8]) -> Lookup {
+        let lookup = self.engine.get(slot, key);
+        self.touched |= matches!(lookup, Lookup::Job(_));
+        lookup
+    }
+
+    fn apply(&mut self, slot: Slot, mutations: &[Mutation<'_>]) -> Lsn {
+        self.touched = true;
+        self.engine.apply(slot, mutations)
+    }
+
+    fn lines(&self, slot: Slot) -> Option<Bytes> {
+        self.engine.lines(slot)
+    }
+
+    fn live(&self, slot: Slot) -> u64 {
+        self.engine.live(slot)
+    }
+
+    fn admits(&self) -> Result<(), Refusal> {
+        if self.log.is_behind() {
+            return Err(Refusal::Backlog);
+        }
+        self.engine.admits()
+    }
+
+    fn durable(&self) -> Lsn {
+        self.engine.durable()
+    }
+}

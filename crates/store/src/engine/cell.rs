@@ -1,0 +1,226 @@
+//! One of a folder's 16 cells: memtables, tables and what is remembered per slot, all in memory or behind
+//! handles. Newest first: active memtable, frozen memtables, tables. Starts no work itself.
+
+use super::memtable::{self, Memtable};
+use crate::{
+    limits::LINES_BYTES,
+    log::batch::{Applied, Change},
+    manifest::{Manifest, SlotInfo},
+    table::{KeyRef, Table},
+};
+use bytes::Bytes;
+use clockwise_core::{
+    ids::Lsn,
+    limits::{CELLS, KEY_BYTES, RECORD_BYTES, SLOTS},
+    slot::Slot,
+    storage::Mutation,
+};
+use std::{collections::VecDeque, sync::Arc};
+
+/// A cell.
+pub(crate) struct Cell {
+    pub(crate) number: u16,
+    pub(crate) active: Memtable,
+    /// Memtables that are being flushed or wait for it, newest first.
+    pub(crate) frozen: VecDeque<Arc<Frozen>>,
+    /// Newest first.
+    pub(crate) tables: Vec<Arc<Table>>,
+    slots: Vec<SlotState>,
+    /// What the manifest on disk says of the slots.
+    pub(crate) flushed_slots: Arc<Vec<SlotInfo>>,
+    /// Everything up to here is in the tables.
+    pub(crate) flushed: Lsn,
+    pub(crate) next_number: u64,
+    /// How much the engine had logged when the active memtable got its first change, in bytes.
+    pub(crate) oldest_mark: u64,
+    pub(crate) work: Work,
+}
+
+/// What is under way for a cell.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// A flush runs or waits to be installed.
+    pub(crate) flushing: bool,
+    /// Results that the manifest does not show yet.
+    pub(crate) edits: Vec<Edit>,
+    /// What the manifest that is being written will show.
+    pub(crate) installing: Option<Installing>,
+    /// Work of this cell failed and is tried again at the next tick.
+    pub(crate) resting: bool,
+    /// Tables that compaction found damaged and leaves alone.
+    pub(crate) unmergeable: Vec<u64>,
+}
+
+/// A change of the set of tables.
+pub(crate) enum Edit {
+    /// The oldest frozen memtable is in this table (`None` if it held no entry).
+    Flushed { frozen: Arc<Frozen>, table: Option<Arc<Table>> },
+    /// These tables are replaced by this one (`None` if nothing is left of them).
+    Compacted { inputs: Vec<u64>, table: Option<Arc<Table>> },
+}
+
+/// The state that a cell has once the manifest is durable.
+pub(crate) struct Installing {
+    pub(crate) tables: Vec<Arc<Table>>,
+    pub(crate) gone: Vec<Arc<Table>>,
+    pub(crate) flushed: Lsn,
+    pub(crate) slots: Arc<Vec<SlotInfo>>,
+    /// Whether the oldest frozen memtable goes.
+    pub(crate) flush: bool,
+    /// Whether a compaction of this cell ends.
+    pub(crate) compaction: bool,
+}
+
+/// A memtable that takes no more changes, with what was remembered per slot when it was closed.
+pub(crate) struct Frozen {
+    pub(crate) memtable: Memtable,
+    pub(crate) slots: Arc<Vec<SlotInfo>>,
+}
+
+#[derive(Clone, Default)]
+struct SlotState {
+    live: i64,
+    lines: Option<Bytes>,
+}
+
+/// The place of a slot among its cell's.
+fn place(slot: Slot) -> usize {
+    usize::from(slot.number() / CELLS)
+}
+
+impl Cell {
+    /// A cell as its manifest describes it.
+    pub(crate) fn new(number: u16, manifest: Manifest, tables: Vec<Arc<Table>>) -> Cell {
+        let mut slots = vec![SlotState::default(); usize::from(SLOTS / CELLS)];
+        for info in &manifest.slots {
+            slots[place(info.slot)] = SlotState { live: info.live, lines: info.lines.clone() };
+        }
+        Cell {
+            number,
+            active: Memtable::new(),
+            frozen: VecDeque::new(),
+            tables,
+            slots,
+            flushed_slots: Arc::new(manifest.slots),
+            flushed: manifest.flushed,
+            next_number: manifest.next_number,
+            oldest_mark: 0,
+            work: Work::default(),
+        }
+    }
+
+    pub(crate) fn lines(&self, slot: Slot) -> Option<Bytes> {
+        self.slots[place(slot)].lines.clone()
+    }
+
+    pub(crate) fn live(&self, slot: Slot) -> u64 {
+        self.slots[place(slot)].live.max(0) as u64
+    }
+
+    /// Applies a mutation to memory.
+    #[inline]
+    pub(crate) fn apply(&mut self, seed: u64, slot: Slot, mutation: Mutation<'_>, lsn: Lsn) {
+        match mutation {
+            Mutation::Put { key, record, live } => {
+                assert!(key.len() <= KEY_BYTES && record.len() <= RECORD_BYTES, "core keeps these limits");
+                self.change(seed, KeyRef { slot, key }, Some(record), live, lsn);
+            }
+            Mutation::Forget { key, live } => {
+                assert!(key.len() <= KEY_BYTES, "core keeps this limit");
+                self.change(seed, KeyRef { slot, key }, None, live, lsn);
+            }
+            Mutation::Lines(lines) => {
+                assert!(lines.len() <= LINES_BYTES, "a slot's lines are short");
+                self.slots[place(slot)].lines = Some(Bytes::copy_from_slice(lines));
+                self.active.touch(lsn, lines.len());
+            }
+        }
+    }
+
+    #[inline]
+    fn change(&mut self, seed: u64, key: KeyRef<'_>, record: Option<&[u8]>, live: i8, lsn: Lsn) {
+        debug_assert!((-1..=1).contains(&live));
+        self.active.put(memtable::hash(seed, key), key, record, lsn);
+        self.slots[place(key.slot)].live += i64::from(live);
+    }
+
+    /// Applies what the log says, if the tables do not hold it already.
+    pub(crate) fn replay(&mut self, seed: u64, applied: &Applied) -> bool {
+        if applied.lsn <= self.flushed {
+            return false;
+        }
+        for change in &applied.changes {
+            let mutation = match change {
+                Change::Put { key, record, live } => Mutation::Put { key, record, live: *live },
+                Change::Forget { key, live } => Mutation::Forget { key, live: *live },
+                Change::Lines(lines) if lines.len() > LINES_BYTES => continue,
+                Change::Lines(lines) => Mutation::Lines(lines),
+            };
+            self.apply(seed, applied.slot, mutation, applied.lsn);
+        }
+        // An empty list of changes has a position as well.
+        self.active.touch(applied.lsn, 0);
+        true
+    }
+
+    /// What memory knows of a key, and whether it is in a memtable at all.
+    #[inline]
+    pub(crate) fn in_memory(&self, seed: u64, key: KeyRef<'_>) -> Option<(Option<Bytes>, Lsn)> {
+        let hash = memtable::hash(seed, key);
+        let frozen = || self.frozen.iter().find_map(|frozen| frozen.memtable.get(hash, key));
+        self.active.get(hash, key).or_else(frozen)
+    }
+
+    /// Closes the active memtable; answers its size in bytes.
+    pub(crate) fn freeze(&mut self) -> usize {
+        let memtable = std::mem::replace(&mut self.active, Memtable::new());
+        let bytes = memtable.bytes();
+        let remembered = self.slots.iter().enumerate().filter_map(|(at, state)| {
+            let slot = Slot::new(at as u16 * CELLS + self.number)?;
+            let something = state.live != 0 || state.lines.is_some();
+            something.then(|| SlotInfo { slot, live: state.live, lines: state.lines.clone() })
+        });
+        let slots = Arc::new(remembered.collect());
+        self.frozen.push_front(Arc::new(Frozen { memtable, slots }));
+        bytes
+    }
+
+    /// Begins to install all edits: what the cell will be, and the manifest that says so.
+    pub(crate) fn begin_install(&mut self) -> Manifest {
+        let mut next = Installing {
+            tables: self.tables.clone(),
+            gone: Vec::new(),
+            flushed: self.flushed,
+            slots: Arc::clone(&self.flushed_slots),
+            flush: false,
+            compaction: false,
+        };
+        for edit in self.work.edits.drain(..) {
+            match edit {
+                Edit::Flushed { frozen, table } => {
+                    next.flush = true;
+                    next.flushed = frozen.memtable.last();
+                    next.slots = Arc::clone(&frozen.slots);
+                    next.tables.splice(..0, table);
+                }
+                Edit::Compacted { inputs, table } => {
+                    next.compaction = true;
+                    let is_input = |table: &Arc<Table>| inputs.contains(&table.info().number);
+                    let start =
+                        next.tables.iter().position(is_input).expect("only compaction removes tables");
+                    let end = start + inputs.len();
+                    next.gone.extend(next.tables.splice(start..end, table));
+                    assert!(next.gone.iter().rev().take(inputs.len()).all(is_input), "runs are contiguous");
+                }
+            }
+        }
+        let manifest = Manifest {
+            flushed: next.flushed,
+            next_number: self.next_number,
+            tables: next.tables.iter().map(|table| table.info().clone()).collect(),
+            slots: next.slots.to_vec(),
+        };
+        self.work.installing = Some(next);
+        manifest
+    }
+}

@@ -1,0 +1,118 @@
+//! The newest changes of a cell, in memory: a hash table by (slot, key), sorted only when it is flushed. A put
+//! costs one allocation that holds key and record; a get hands out a slice of it. Knows no log and no tables.
+
+use crate::table::KeyRef;
+use bytes::Bytes;
+use clockwise_core::{ids::Lsn, slot::Slot};
+use hashbrown::HashTable;
+
+/// What an entry costs beside key and record: the table's place (at a mean load of two thirds) and the
+/// allocator's share, in bytes.
+const ENTRY_OVERHEAD_BYTES: usize = 112;
+
+/// A memtable.
+pub(crate) struct Memtable {
+    entries: HashTable<Entry>,
+    bytes: usize,
+    last: Lsn,
+}
+
+/// One key's newest change.
+pub(crate) struct Entry {
+    /// The key, and behind it the record.
+    data: Bytes,
+    lsn: Lsn,
+    hash: u64,
+    slot: Slot,
+    key_bytes: u16,
+    forgotten: bool,
+}
+
+impl Entry {
+    pub(crate) fn key(&self) -> KeyRef<'_> {
+        KeyRef { slot: self.slot, key: &self.data[..usize::from(self.key_bytes)] }
+    }
+
+    /// The record; `None` if the key was forgotten.
+    pub(crate) fn record(&self) -> Option<&[u8]> {
+        (!self.forgotten).then(|| &self.data[usize::from(self.key_bytes)..])
+    }
+}
+
+/// The hash of a key in a memtable. The seed has no influence on anything that is written.
+#[inline]
+pub(crate) fn hash(seed: u64, key: KeyRef<'_>) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(key.key, seed ^ u64::from(key.slot.number()))
+}
+
+impl Memtable {
+    pub(crate) fn new() -> Memtable {
+        Memtable { entries: HashTable::new(), bytes: 0, last: Lsn(0) }
+    }
+
+    /// The position of the last change; 0 if there is none.
+    pub(crate) fn last(&self) -> Lsn {
+        self.last
+    }
+
+    /// Memory that it takes, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Notes a change that leaves no entry (of a slot's lines), which costs `bytes`.
+    pub(crate) fn touch(&mut self, lsn: Lsn, bytes: usize) {
+        self.last = lsn;
+        self.bytes += bytes;
+    }
+
+    /// The newest change of a key: its record (or `None` if it was forgotten) and position.
+    #[inline]
+    pub(crate) fn get(&self, hash: u64, key: KeyRef<'_>) -> Option<(Option<Bytes>, Lsn)> {
+        let entry = self.entries.find(hash, |entry| entry.hash == hash && entry.key() == key)?;
+        let record = (!entry.forgotten).then(|| entry.data.slice(usize::from(entry.key_bytes)..));
+        Some((record, entry.lsn))
+    }
+
+    /// Puts a record, or notes that the key is forgotten.
+    #[inline]
+    pub(crate) fn put(&mut self, hash: u64, key: KeyRef<'_>, record: Option<&[u8]>, lsn: Lsn) {
+        let mut data = Vec::with_capacity(key.key.len() + record.map_or(0, <[u8]>::len));
+        data.extend_from_slice(key.key);
+        data.extend_from_slice(record.unwrap_or_default());
+        let entry = Entry {
+            data: data.into(),
+            lsn,
+            hash,
+            slot: key.slot,
+            key_bytes: key.key.len() as u16,
+            forgotten: record.is_none(),
+        };
+        self.last = lsn;
+        self.bytes += entry.data.len();
+        match self.entries.find_mut(hash, |entry| entry.hash == hash && entry.key() == key) {
+            Some(old) => {
+                self.bytes -= old.data.len();
+                *old = entry;
+            }
+            None => {
+                self.bytes += ENTRY_OVERHEAD_BYTES;
+                self.entries.insert_unique(hash, entry, |entry| entry.hash);
+            }
+        }
+    }
+
+    /// All entries in (slot, key) order.
+    pub(crate) fn sorted(&self) -> Vec<&Entry> {
+        let mut entries: Vec<&Entry> = self.entries.iter().collect();
+        entries.sort_unstable_by(|left, right| {
+            let (left, right) = (left.key(), right.key());
+            left.slot.cmp(&right.slot).then_with(|| left.key.cmp(right.key))
+        });
+        entries
+    }
+}

@@ -1,0 +1,240 @@
+//! Background work: when memtables are closed, what is flushed, merged, installed and removed, and what
+//! happens with the results. At most one flush per cell and one merge per shard are under way; a cell's
+//! manifest is written by one job at a time and shows all results that have come in. What fails rests until
+//! the next tick; a manifest that cannot be made durable fails the engine.
+
+use super::{
+    Engine,
+    cell::{Edit, Installing},
+    compaction::{self, Run},
+};
+use crate::{
+    engine::Flushed,
+    job::{CompactJob, CompactResult, Done, FlushJob, Job, Work},
+    limits::{COMPACT_RUNS, STALL_RUNS},
+    manifest,
+    table::Table,
+};
+use clockwise_core::storage::{LoadError, Loaded};
+use std::sync::Arc;
+
+impl Engine {
+    /// Closes the memtable that takes most memory.
+    pub(super) fn freeze_largest(&mut self) {
+        let largest = (0..self.cells.len()).max_by_key(|&at| self.cells[at].active.bytes());
+        if let Some(at) = largest {
+            self.freeze(at);
+        }
+    }
+
+    /// Closes memtables whose oldest change is too far back in the log, so that segments can be freed.
+    pub(super) fn freeze_oldest_of_long_log(&mut self) {
+        let (logged, bound) = (self.stats.logged_bytes, self.settings.log_bytes);
+        for at in 0..self.cells.len() {
+            let cell = &self.cells[at];
+            if cell.active.last().0 > 0 && logged.saturating_sub(cell.oldest_mark) > bound {
+                self.freeze(at);
+            }
+        }
+    }
+
+    pub(super) fn freeze(&mut self, at: usize) {
+        if self.cells[at].active.last().0 > 0 {
+            let bytes = self.cells[at].freeze();
+            self.active_bytes -= bytes;
+            self.frozen_bytes += bytes;
+            self.work_due = true;
+        }
+    }
+
+    /// Appends the jobs that are due now.
+    pub(super) fn plan(&mut self, jobs: &mut Vec<Job>) {
+        if std::mem::take(&mut self.space.due) && !self.space.running {
+            self.space.running = true;
+            jobs.push(Job::of(self.shard, Work::Space));
+        }
+        self.remove_unused(jobs);
+        for at in 0..self.cells.len() {
+            self.plan_install(at, jobs);
+            self.plan_flush(at, jobs);
+        }
+        if self.compacting.is_none() {
+            self.plan_compaction(jobs);
+        }
+    }
+
+    fn remove_unused(&mut self, jobs: &mut Vec<Job>) {
+        let shard = self.shard;
+        self.gone.retain(|table| {
+            let unused = Arc::strong_count(table) == 1;
+            if unused {
+                jobs.push(Job::of(shard, Work::Remove(table.path().to_owned())));
+            }
+            !unused
+        });
+    }
+
+    fn plan_install(&mut self, at: usize, jobs: &mut Vec<Job>) {
+        let cell = &mut self.cells[at];
+        if cell.work.installing.is_some() || cell.work.edits.is_empty() || self.failed {
+            return;
+        }
+        let manifest = cell.begin_install();
+        jobs.push(Job::of(self.shard, Work::Install { cell: cell.number, manifest: manifest.encode() }));
+    }
+
+    fn plan_flush(&mut self, at: usize, jobs: &mut Vec<Job>) {
+        let cell = &mut self.cells[at];
+        let busy = cell.work.flushing || cell.work.resting || self.failed;
+        let Some(frozen) = cell.frozen.back() else { return };
+        if busy || cell.tables.len() >= STALL_RUNS {
+            return;
+        }
+        let frozen = Arc::clone(frozen);
+        let number = cell.next_number;
+        cell.next_number += 1;
+        cell.work.flushing = true;
+        let job = FlushJob { cell: cell.number, number, frozen, builder: self.settings.builder };
+        jobs.push(Job::of(self.shard, Work::Flush(job)));
+    }
+
+    fn plan_compaction(&mut self, jobs: &mut Vec<Job>) {
+        if self.failed {
+            return;
+        }
+        // The cell with most tables gains most.
+        let candidates = (0..self.cells.len()).filter_map(|at| {
+            let cell = &self.cells[at];
+            if cell.tables.len() < COMPACT_RUNS || cell.work.resting {
+                return None;
+            }
+            let run = |table: &Arc<Table>| Run {
+                bytes: table.info().file_bytes,
+                mergeable: !table.is_broken() && !cell.work.unmergeable.contains(&table.info().number),
+            };
+            let runs: Vec<Run> = cell.tables.iter().map(run).collect();
+            let count = compaction::pick(&runs);
+            (count > 0).then_some((cell.tables.len(), count, at))
+        });
+        let Some((_, count, at)) = candidates.max() else { return };
+        let cell = &mut self.cells[at];
+        let number = cell.next_number;
+        cell.next_number += 1;
+        let job = CompactJob {
+            cell: cell.number,
+            number,
+            inputs: cell.tables[..count].to_vec(),
+            bottom: count == cell.tables.len(),
+            builder: self.settings.builder,
+        };
+        self.compacting = Some(at);
+        jobs.push(Job::of(self.shard, Work::Compact(job)));
+    }
+
+    /// Takes the result of a job.
+    pub(super) fn finish(&mut self, done: Done, loaded: &mut Vec<Loaded>) {
+        self.work_due = true;
+        match done {
+            Done::Read(read) => {
+                // A lookup makes no background work, and there are many of them.
+                self.work_due = false;
+                self.read_done(read, loaded);
+            }
+            Done::Flush { cell, frozen, result } => {
+                let at = usize::from(cell) / self.settings.shards;
+                self.flush_done(at, frozen, result);
+            }
+            Done::Compact { cell, inputs, result } => {
+                let at = usize::from(cell) / self.settings.shards;
+                self.compact_done(at, inputs, result);
+            }
+            Done::Install { cell, result } => {
+                let at = usize::from(cell) / self.settings.shards;
+                let next = self.cells[at].work.installing.take().expect("one manifest is written at a time");
+                match result {
+                    Ok(()) => self.install(at, next),
+                    // Either manifest may be found after a restart, so nothing may be built on either.
+                    Err(_) => self.failed = true,
+                }
+            }
+            Done::Remove(result) => self.stats.failed_jobs += u64::from(result.is_err()),
+            Done::Space(space) => {
+                self.space.running = false;
+                if let Ok(space) = space {
+                    self.space.nearly_full = self.settings.options.nearly_full(space);
+                }
+            }
+        }
+    }
+
+    fn flush_done(
+        &mut self,
+        at: usize,
+        frozen: Arc<super::cell::Frozen>,
+        result: std::io::Result<Option<Arc<Table>>>,
+    ) {
+        let work = &mut self.cells[at].work;
+        match result {
+            Ok(table) => {
+                self.stats.flushes += 1;
+                self.stats.flushed_bytes += table.as_ref().map_or(0, |table| table.info().file_bytes);
+                work.edits.push(Edit::Flushed { frozen, table });
+            }
+            Err(_) => {
+                self.stats.failed_jobs += 1;
+                work.flushing = false;
+                work.resting = true;
+            }
+        }
+    }
+
+    fn compact_done(&mut self, at: usize, inputs: Vec<Arc<Table>>, result: CompactResult) {
+        let work = &mut self.cells[at].work;
+        match result {
+            Ok(table) => {
+                self.stats.compactions += 1;
+                let bytes = |table: &Arc<Table>| table.info().file_bytes;
+                self.stats.compacted_in_bytes += inputs.iter().map(bytes).sum::<u64>();
+                self.stats.compacted_out_bytes += table.as_ref().map_or(0, bytes);
+                let inputs = inputs.iter().map(|table| table.info().number).collect();
+                work.edits.push(Edit::Compacted { inputs, table });
+            }
+            Err(failure) => {
+                self.stats.failed_jobs += 1;
+                self.compacting = None;
+                match failure {
+                    Some(merge) if merge.error == LoadError::Damaged => work.unmergeable.push(merge.number),
+                    _ => work.resting = true,
+                }
+            }
+        }
+    }
+
+    /// The manifest is durable: the cell becomes what it says.
+    fn install(&mut self, at: usize, next: Installing) {
+        let cell = &mut self.cells[at];
+        cell.tables = next.tables;
+        cell.flushed_slots = next.slots;
+        if next.flush {
+            cell.flushed = next.flushed;
+            cell.work.flushing = false;
+            let frozen = cell.frozen.pop_back().expect("the memtable stays until its table is visible");
+            self.frozen_bytes -= frozen.memtable.bytes();
+            self.flushed.push(Flushed { cell: cell.number, lsn: next.flushed });
+        }
+        if next.compaction {
+            self.compacting = None;
+            let owners: Vec<u64> = next.gone.iter().map(|table| table.owner()).collect();
+            self.cache.purge(|owner| owners.contains(&owner));
+            cell.work
+                .unmergeable
+                .retain(|number| !next.gone.iter().any(|table| table.info().number == *number));
+            self.gone.extend(next.gone);
+        }
+    }
+
+    /// The name of a cell's manifest record, for the job that writes it.
+    pub(crate) fn manifest_name(cell: u16) -> String {
+        manifest::name(cell)
+    }
+}

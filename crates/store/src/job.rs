@@ -1,0 +1,119 @@
+//! Work that touches the disk, as values: an engine gives a [`Job`], somebody runs it anywhere, the engine
+//! takes the [`JobDone`]. A job changes nothing that an engine sees before its result is taken, and a job that
+//! never runs or never comes back loses nothing that the log does not hold.
+
+use crate::{
+    disk::{Disk, Space, remove_if_there},
+    engine::{Engine, cell::Frozen},
+    meta,
+    table::{MergeError, Table},
+};
+use std::{io, sync::Arc};
+
+mod compact;
+mod flush;
+mod read;
+
+pub(crate) use compact::CompactJob;
+pub(crate) use flush::FlushJob;
+pub(crate) use read::{ReadDone, ReadJob};
+
+/// A piece of work for the disk.
+pub struct Job {
+    shard: usize,
+    work: Work,
+}
+
+/// What kind of work a job is, to decide what runs first: a client waits for a read, memory for a flush and an
+/// install, nobody for the others.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum JobKind {
+    /// A lookup that needs the disk.
+    Read,
+    /// A cell's manifest is written.
+    Install,
+    /// A memtable is written to a table.
+    Flush,
+    /// A look at the disk's free space.
+    Space,
+    /// Tables are merged.
+    Compact,
+    /// A file is removed.
+    Remove,
+}
+
+/// The result of a job, for the engine that gave it.
+pub struct JobDone {
+    pub(crate) shard: usize,
+    pub(crate) done: Done,
+}
+
+pub(crate) enum Work {
+    Read(ReadJob),
+    Flush(FlushJob),
+    Compact(CompactJob),
+    Install { cell: u16, manifest: Vec<u8> },
+    Remove(String),
+    Space,
+}
+
+/// A merged table (`None` if nothing is left), or what stopped the merge: a table, or else a write.
+pub(crate) type CompactResult = Result<Option<Arc<Table>>, Option<MergeError>>;
+
+pub(crate) enum Done {
+    Read(ReadDone),
+    Flush { cell: u16, frozen: Arc<Frozen>, result: io::Result<Option<Arc<Table>>> },
+    Compact { cell: u16, inputs: Vec<Arc<Table>>, result: CompactResult },
+    Install { cell: u16, result: io::Result<()> },
+    Remove(io::Result<()>),
+    Space(io::Result<Space>),
+}
+
+impl Job {
+    pub(crate) fn of(shard: usize, work: Work) -> Job {
+        Job { shard, work }
+    }
+
+    pub(crate) fn read(shard: usize, job: ReadJob) -> Job {
+        Job { shard, work: Work::Read(job) }
+    }
+
+    /// The shard whose engine gave it.
+    pub fn shard(&self) -> usize {
+        self.shard
+    }
+
+    /// What kind of work it is.
+    pub fn kind(&self) -> JobKind {
+        match self.work {
+            Work::Read(_) => JobKind::Read,
+            Work::Flush(_) => JobKind::Flush,
+            Work::Compact(_) => JobKind::Compact,
+            Work::Install { .. } => JobKind::Install,
+            Work::Remove(_) => JobKind::Remove,
+            Work::Space => JobKind::Space,
+        }
+    }
+
+    /// Does the work; may block on the disk for as long as it takes.
+    pub fn run(self, disk: &dyn Disk) -> JobDone {
+        let done = match self.work {
+            Work::Read(job) => Done::Read(job.run()),
+            Work::Flush(job) => job.run(disk),
+            Work::Compact(job) => job.run(disk),
+            Work::Install { cell, manifest } => {
+                Done::Install { cell, result: meta::save(disk, &Engine::manifest_name(cell), &manifest) }
+            }
+            Work::Remove(path) => Done::Remove(remove_if_there(disk, &path)),
+            Work::Space => Done::Space(disk.space()),
+        };
+        JobDone { shard: self.shard, done }
+    }
+}
+
+impl JobDone {
+    /// The shard whose engine takes it.
+    pub fn shard(&self) -> usize {
+        self.shard
+    }
+}

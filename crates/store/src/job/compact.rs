@@ -1,0 +1,73 @@
+//! Neighbouring tables of a cell become one: of each key the newest entry stays, and forgotten keys go when
+//! nothing older is left that they could hide. The inputs stay as they are until the manifest has changed.
+
+use super::{CompactResult, Done};
+use crate::{
+    disk::{Disk, remove_if_there},
+    table::{self, Builder, BuilderOptions, Merge, MergeError, Table, Value},
+};
+use clockwise_core::ids::Lsn;
+use std::{io, sync::Arc};
+
+pub(crate) struct CompactJob {
+    pub(crate) cell: u16,
+    pub(crate) number: u64,
+    /// Newest first.
+    pub(crate) inputs: Vec<Arc<Table>>,
+    /// Whether the oldest table of the cell is among them.
+    pub(crate) bottom: bool,
+    pub(crate) builder: BuilderOptions,
+}
+
+/// What stopped a merge.
+enum Stopped {
+    Reading(MergeError),
+    Writing,
+}
+
+impl From<MergeError> for Stopped {
+    fn from(error: MergeError) -> Stopped {
+        Stopped::Reading(error)
+    }
+}
+
+impl From<io::Error> for Stopped {
+    fn from(_: io::Error) -> Stopped {
+        Stopped::Writing
+    }
+}
+
+impl CompactJob {
+    pub(super) fn run(self, disk: &dyn Disk) -> Done {
+        let result: CompactResult = match self.merge(disk) {
+            Ok(table) => Ok(table),
+            Err(Stopped::Reading(error)) => Err(Some(error)),
+            Err(Stopped::Writing) => Err(None),
+        };
+        if !matches!(result, Ok(Some(_))) {
+            // Best effort: recovery removes what no manifest lists.
+            let _garbage_until_recovery = remove_if_there(disk, &table::path(self.cell, self.number));
+        }
+        Done::Compact { cell: self.cell, inputs: self.inputs, result }
+    }
+
+    fn merge(&self, disk: &dyn Disk) -> Result<Option<Arc<Table>>, Stopped> {
+        let most = self.inputs.iter().map(|table| table.info().entries).sum();
+        let mut builder = Builder::new(disk, self.cell, self.number, most, self.builder)?;
+        let mut merge = Merge::new(&self.inputs)?;
+        while let Some((key, value)) = merge.next_entry()? {
+            match value {
+                Value::Record(record) => builder.add(&key, Some(&record))?,
+                Value::Forgotten if self.bottom => {}
+                Value::Forgotten => builder.add(&key, None)?,
+            }
+        }
+        if builder.is_empty() {
+            return Ok(None);
+        }
+        let newest = self.inputs.iter().map(|table| table.info().newest).max();
+        let table = builder.finish(newest.unwrap_or(Lsn(0)))?;
+        disk.sync_dir(table::DIR)?;
+        Ok(Some(Arc::new(table)))
+    }
+}

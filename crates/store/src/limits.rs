@@ -1,0 +1,38 @@
+//! Every cap of this crate in one table, with the relations that must hold between them.
+
+use clockwise_core::limits::{KEY_BYTES, RECORD_BYTES};
+
+/// Longest meta record, in bytes.
+pub const META_BYTES: usize = 64 * 1024 * 1024;
+/// Longest entry of a table: slot, key, record and their lengths, in bytes.
+pub const ENTRY_BYTES: usize = KEY_BYTES + RECORD_BYTES + 64;
+/// Longest decompressed block of a table, in bytes: one that is full but for a byte, and one entry.
+pub const BLOCK_BYTES: usize = ENTRY_BYTES + 128 * 1024;
+/// Largest target size of a block that options may ask for, in bytes.
+pub const BLOCK_TARGET_BYTES: usize = 64 * 1024;
+/// Longest index or filter of a table, in bytes; a table is closed to compaction before it gets there.
+pub const INDEX_BYTES: usize = 1024 * 1024 * 1024;
+/// Log bytes that an engine collects before it refuses writes until they are taken, in bytes.
+pub const PENDING_LOG_BYTES: usize = 64 * 1024 * 1024;
+/// Longest payload of one log frame that recovery believes, in bytes.
+pub const FRAME_BYTES: usize = 1024 * 1024 * 1024;
+/// Most tables of one cell that a manifest may list.
+pub const TABLES: usize = 4_096;
+/// Longest text of a slot's lines, in bytes.
+pub const LINES_BYTES: usize = 64 * 1024;
+/// Most shards of a server: a shard without a cell makes no sense.
+pub const SHARDS: usize = clockwise_core::limits::CELLS as usize;
+/// Bytes that compaction and flush write between two syncs, so that a sync never has much to do.
+pub const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
+/// Bytes that compaction reads and writes at once.
+pub const STREAM_BYTES: usize = 256 * 1024;
+/// Bytes of the log between two looks at the disk's free space.
+pub const SPACE_CHECK_BYTES: u64 = 8 * 1024 * 1024;
+/// Runs of a cell at which compaction starts to merge the newest of similar size.
+pub const COMPACT_RUNS: usize = 4;
+/// Runs of a cell at which flushes wait for compaction.
+pub const STALL_RUNS: usize = 40;
+
+const _: () = assert!(BLOCK_BYTES > ENTRY_BYTES + BLOCK_TARGET_BYTES);
+const _: () = assert!(PENDING_LOG_BYTES + 2 * ENTRY_BYTES < FRAME_BYTES);
+const _: () = assert!(COMPACT_RUNS >= 2 && STALL_RUNS > 4 * COMPACT_RUNS && TABLES > STALL_RUNS);

@@ -1,0 +1,298 @@
+//! A server's storage driven by hand: engines, log and the jobs in between, and a history that says what every
+//! state on disk must look like.
+
+use bytes::Bytes;
+use clockwise_core::{
+    ids::Lsn,
+    slot::Slot,
+    storage::{LoadError, Loaded, Lookup, Mutation, Storage},
+};
+use clockwise_store::{
+    Disk, Engine, Job, JobDone, Log, LogError, OpenError, Opened, Options, RecoveryReport, open,
+};
+use fastrand::Rng;
+use std::{collections::BTreeMap, sync::Arc};
+
+/// Everything small, so that a few hundred operations flush, compact and rotate.
+pub fn small(shards: usize) -> Options {
+    Options {
+        shards,
+        memtable_bytes: 24 << 10,
+        cache_bytes: 32 << 10,
+        segment_bytes: 32 << 10,
+        first_segment_bytes: 16 << 10,
+        log_bytes: 96 << 10,
+        block_bytes: 256,
+        reserve_bytes: 0,
+        reserve_percent: 0,
+        ..Options::default()
+    }
+}
+
+pub struct Server {
+    pub disk: Arc<dyn Disk>,
+    pub engines: Vec<Engine>,
+    pub log: Log,
+    pub report: RecoveryReport,
+    pub jobs: Vec<Job>,
+    pub done: Vec<JobDone>,
+    pub loaded: Vec<Loaded>,
+}
+
+impl Server {
+    pub fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<Server, OpenError> {
+        let Opened { engines, log, report } = open(Arc::clone(&disk), options.clone())?;
+        Ok(Server { disk, engines, log, report, jobs: Vec::new(), done: Vec::new(), loaded: Vec::new() })
+    }
+
+    pub fn engine(&mut self, slot: Slot) -> &mut Engine {
+        let shards = self.engines.len();
+        &mut self.engines[usize::from(slot.cell()) % shards]
+    }
+
+    pub fn apply(&mut self, op: &Op) -> Lsn {
+        let mutations: Vec<Mutation<'_>> = op.changes.iter().map(Change::mutation).collect();
+        self.engine(op.slot).apply(op.slot, &mutations)
+    }
+
+    /// Everything applied goes to the log's memory.
+    pub fn append(&mut self) {
+        for engine in &mut self.engines {
+            if let Some(batch) = engine.take_batch() {
+                self.log.append(batch);
+            }
+        }
+    }
+
+    pub fn commit(&mut self) -> Result<(), LogError> {
+        self.append();
+        let result = self.log.sync();
+        for (shard, engine) in self.engines.iter_mut().enumerate() {
+            engine.on_durable(self.log.synced(shard));
+        }
+        result
+    }
+
+    pub fn collect(&mut self) {
+        let mut flushed = Vec::new();
+        for engine in &mut self.engines {
+            engine.take_jobs(&mut self.jobs);
+            engine.take_flushed(&mut flushed);
+        }
+        for notice in flushed {
+            self.log.on_flushed(notice);
+        }
+    }
+
+    /// Runs one job or takes one result, chosen at random; false if there is nothing to do.
+    pub fn step(&mut self, rng: &mut Rng) -> bool {
+        self.collect();
+        let choices = self.jobs.len() + self.done.len();
+        if choices == 0 {
+            return false;
+        }
+        let choice = rng.usize(..choices);
+        if choice < self.jobs.len() {
+            let done = self.jobs.swap_remove(choice).run(&*self.disk);
+            self.done.push(done);
+        } else {
+            let done = self.done.swap_remove(choice - self.jobs.len());
+            self.engines[done.shard()].on_job_done(done, &mut self.loaded);
+        }
+        self.collect();
+        true
+    }
+
+    /// Runs all jobs.
+    pub fn settle(&mut self) {
+        let mut rng = Rng::with_seed(1);
+        while self.step(&mut rng) {}
+    }
+
+    /// A lookup with whatever jobs it takes.
+    pub fn get(&mut self, slot: Slot, key: &[u8]) -> Result<Option<Bytes>, LoadError> {
+        match self.engine(slot).get(slot, key) {
+            Lookup::Hit(found) => Ok(Some(found.record)),
+            Lookup::Miss(_) => Ok(None),
+            Lookup::Job(id) => loop {
+                self.settle();
+                let at =
+                    self.loaded.iter().position(|loaded| loaded.job == id).expect("the lookup is answered");
+                let loaded = self.loaded.swap_remove(at);
+                return loaded.result.map(|found| found.map(|found| found.record));
+            },
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    Put(Vec<u8>, Vec<u8>, i8),
+    Forget(Vec<u8>, i8),
+    Lines(Vec<u8>),
+}
+
+impl Change {
+    fn mutation(&self) -> Mutation<'_> {
+        match self {
+            Change::Put(key, record, live) => Mutation::Put { key, record, live: *live },
+            Change::Forget(key, live) => Mutation::Forget { key, live: *live },
+            Change::Lines(lines) => Mutation::Lines(lines),
+        }
+    }
+}
+
+/// One `apply`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Op {
+    pub slot: Slot,
+    pub changes: Vec<Change>,
+}
+
+/// What a cell holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub records: BTreeMap<(u16, Vec<u8>), Vec<u8>>,
+    pub live: BTreeMap<u16, i64>,
+    pub lines: BTreeMap<u16, Vec<u8>>,
+}
+
+impl State {
+    pub fn apply(&mut self, op: &Op) {
+        let slot = op.slot.number();
+        for change in &op.changes {
+            let live = match change {
+                Change::Put(key, record, live) => {
+                    self.records.insert((slot, key.clone()), record.clone());
+                    *live
+                }
+                Change::Forget(key, live) => {
+                    self.records.remove(&(slot, key.clone()));
+                    *live
+                }
+                Change::Lines(lines) => {
+                    self.lines.insert(slot, lines.clone());
+                    0
+                }
+            };
+            *self.live.entry(slot).or_default() += i64::from(live);
+            if self.live[&slot] == 0 {
+                self.live.remove(&slot);
+            }
+        }
+    }
+}
+
+pub const KEYS: u32 = 48;
+
+/// The key with this number, always in the same slot; a few slots in each of several cells.
+pub fn key(number: u32) -> (Slot, Vec<u8>) {
+    let slot = Slot::new((number % 6 + 16 * (number % 3)) as u16).expect("below 16384");
+    (slot, format!("key-{number}").into_bytes())
+}
+
+/// A random `apply` whose values name its serial number, so that no two are equal.
+pub fn random_op(rng: &mut Rng, serial: u64) -> Op {
+    let (slot, first) = key(rng.u32(..KEYS));
+    let mut changes = Vec::new();
+    for part in 0..rng.usize(1..4) {
+        // Other keys of the same slot.
+        let key = if part == 0 { first.clone() } else { format!("more-{}", rng.u32(..8)).into_bytes() };
+        changes.push(match rng.u32(..10) {
+            0 | 1 => Change::Forget(key, -1),
+            2 => Change::Lines(format!("lines {serial} {part}").into_bytes()),
+            _ => {
+                let mut record = format!("record {serial} {part} ").into_bytes();
+                let filler = if rng.u32(..20) == 0 { 3000 } else { rng.usize(..120) };
+                record.extend((0..filler).map(|_| rng.u8(b'a'..b'f')));
+                Change::Put(key, record, rng.i8(-1..=1))
+            }
+        });
+    }
+    Op { slot, changes }
+}
+
+/// All keys that random operations use.
+pub fn all_keys() -> Vec<(Slot, Vec<u8>)> {
+    let mut keys: Vec<_> = (0..KEYS).map(key).collect();
+    let mut slots: Vec<Slot> = keys.iter().map(|(slot, _)| *slot).collect();
+    slots.sort_unstable();
+    slots.dedup();
+    for slot in slots {
+        keys.extend((0..8).map(|more| (slot, format!("more-{more}").into_bytes())));
+    }
+    keys
+}
+
+/// Reads everything, by cell.
+pub fn dump(server: &mut Server) -> Result<BTreeMap<u16, State>, LoadError> {
+    let mut states: BTreeMap<u16, State> = BTreeMap::new();
+    for (slot, key) in all_keys() {
+        let found = server.get(slot, &key)?;
+        let state = states.entry(slot.cell()).or_default();
+        if let Some(record) = found {
+            state.records.insert((slot.number(), key), record.to_vec());
+        }
+        let engine = server.engine(slot);
+        if let Some(lines) = engine.lines(slot) {
+            state.lines.insert(slot.number(), lines.to_vec());
+        }
+        let live = engine.live(slot);
+        if live > 0 {
+            state.live.insert(slot.number(), live as i64);
+        }
+    }
+    Ok(states)
+}
+
+/// What was done, by cell, and how much of it must survive.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    pub ops: BTreeMap<u16, Vec<Op>>,
+    pub acknowledged: BTreeMap<u16, usize>,
+}
+
+impl History {
+    pub fn push(&mut self, op: Op) {
+        self.ops.entry(op.slot.cell()).or_default().push(op);
+    }
+
+    pub fn acknowledge_all(&mut self) {
+        self.acknowledged = self.ops.iter().map(|(cell, ops)| (*cell, ops.len())).collect();
+    }
+
+    /// Whether each cell's state is that after a prefix of its operations, with all acknowledged ones. On
+    /// success the history becomes that prefix.
+    pub fn matches(&mut self, states: &BTreeMap<u16, State>) -> Result<(), String> {
+        for (cell, found) in states {
+            let ops = self.ops.entry(*cell).or_default();
+            let acknowledged = self.acknowledged.get(cell).copied().unwrap_or(0);
+            let mut state = State::default();
+            let mut matching = None;
+            for length in 0..=ops.len() {
+                if length > 0 {
+                    state.apply(&ops[length - 1]);
+                }
+                if length >= acknowledged && visible(&state) == *found {
+                    matching = Some(length);
+                }
+            }
+            let Some(length) = matching else {
+                return Err(format!(
+                    "cell {cell}: no prefix of {acknowledged} to {} operations gives what was found:\n{found:?}",
+                    ops.len()
+                ));
+            };
+            ops.truncate(length);
+        }
+        self.acknowledge_all();
+        Ok(())
+    }
+}
+
+/// Counts below zero are shown as zero.
+pub fn visible(state: &State) -> State {
+    let mut state = state.clone();
+    state.live.retain(|_, live| *live > 0);
+    state
+}

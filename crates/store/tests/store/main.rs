@@ -1,0 +1,4 @@
+//! The engine from outside, on the simulated disk unless a module says otherwise.
+
+mod harness;
+mod model;
