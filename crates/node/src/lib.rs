@@ -26,7 +26,7 @@ pub mod client;
 pub mod dev;
 pub mod folder;
 pub mod http;
-pub mod limits;
+mod limits;
 mod log;
 pub mod logging;
 mod peer;

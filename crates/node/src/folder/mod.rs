@@ -93,7 +93,11 @@ impl Folder {
         }
         let installed = layout.as_ref().map_or(0, |layout| layout.epoch().0);
         if identity.epoch.0 > installed {
-            return Err(BootError::LayoutLost { path: path.clone(), epoch: identity.epoch.0, found: installed });
+            return Err(BootError::LayoutLost {
+                path: path.clone(),
+                epoch: identity.epoch.0,
+                found: installed,
+            });
         }
         let mut folder = Folder { disk, identity, clock_floor, layout, clean_start };
         folder.save(identity).map_err(io("write its identity"))?;

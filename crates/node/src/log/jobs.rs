@@ -4,7 +4,7 @@ use crate::{server::Shared, shard::Letter};
 use clockwise_store::{Disk, Job};
 use std::{
     collections::VecDeque,
-    io,
+    fmt, io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
 };
@@ -14,23 +14,29 @@ const READERS: usize = 2;
 /// Threads for flush and compaction.
 const BACKGROUND: usize = 1;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Waiting {
     jobs: VecDeque<(u16, Job)>,
     closed: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Lane {
     waiting: Mutex<Waiting>,
     arrived: Condvar,
 }
 
 /// What waits for the job threads. Engines bound what they ask for.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct JobQueue {
     reads: Lane,
     background: Lane,
+}
+
+impl fmt::Debug for JobQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobQueue").finish_non_exhaustive()
+    }
 }
 
 impl Lane {
@@ -72,7 +78,10 @@ impl JobQueue {
 }
 
 /// Starts the threads; they end when the queue is closed.
-pub(crate) fn start_job_threads(shared: &Arc<Shared>, disk: &Arc<dyn Disk>) -> io::Result<Vec<JoinHandle<()>>> {
+pub(crate) fn start_job_threads(
+    shared: &Arc<Shared>,
+    disk: &Arc<dyn Disk>,
+) -> io::Result<Vec<JoinHandle<()>>> {
     (0..READERS + BACKGROUND)
         .map(|number| {
             let (shared, disk) = (Arc::clone(shared), Arc::clone(disk));

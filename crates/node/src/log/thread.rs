@@ -21,9 +21,10 @@ pub(crate) fn start_log_thread(shared: &Arc<Shared>, log: Log) -> io::Result<Joi
         let _guard = shared.watch("the log thread");
         let queue = Arc::clone(&shared.log);
         let told = vec![Lsn(0); shared.mailboxes.len()];
-        let mut writer = LogWriter { shared, log, told, unsynced: false, synced_at: Instant::now() };
-        if let Err(error) = writer.run(&queue) {
-            writer.shared.lifecycle.fail(error.to_string());
+        let mut writer =
+            LogWriter { shared: Arc::clone(&shared), log, told, unsynced: false, synced_at: Instant::now() };
+        if let Err(error) = writer.run(&queue).and_then(|()| writer.log.close()) {
+            shared.lifecycle.fail(error.to_string());
         }
     })
 }
@@ -42,7 +43,7 @@ impl LogWriter {
     fn run(&mut self, queue: &LogQueue) -> Result<(), LogError> {
         let mut letters = Vec::new();
         while queue.take(&mut letters, self.next_sync()) {
-            let bytes = self.append(&mut letters)?;
+            let bytes = self.append(&mut letters);
             if bytes > 0 {
                 self.log.write()?;
                 self.unsynced = true;
@@ -52,22 +53,21 @@ impl LogWriter {
                 self.sync()?;
             }
         }
-        self.sync()?;
-        self.log.close()
+        self.sync()
     }
 
-    fn append(&mut self, letters: &mut Vec<LogLetter>) -> Result<usize, LogError> {
+    fn append(&mut self, letters: &mut Vec<LogLetter>) -> usize {
         let mut bytes = 0;
         for letter in letters.drain(..) {
             match letter {
                 LogLetter::Batch(batch) => {
                     bytes += batch.bytes();
-                    self.log.append(batch)?;
+                    self.log.append(batch);
                 }
-                LogLetter::Flushed(flushed) => self.log.on_flushed(flushed)?,
+                LogLetter::Flushed(flushed) => self.log.on_flushed(flushed),
             }
         }
-        Ok(bytes)
+        bytes
     }
 
     /// When what is written is to be synced.
@@ -77,7 +77,9 @@ impl LogWriter {
         }
         Some(match self.shared.settings.durability {
             Durability::Sync => self.synced_at,
-            Durability::Periodic => self.synced_at + Duration::from_millis(self.shared.settings.sync_every_ms),
+            Durability::Periodic => {
+                self.synced_at + Duration::from_millis(self.shared.settings.sync_every_ms)
+            }
         })
     }
 

@@ -49,14 +49,19 @@ async fn shake(shared: &Arc<Shared>, mut stream: TcpStream, from: SocketAddr) {
     };
     let hello = proven.hello;
     if shared.book.learn(proven.peer, hello.addresses, hello.shards) {
-        shared.tell_all(|| Letter::PeerShards(proven.peer));
+        shared.tell_all(|| Letter::PeerShards);
     }
     let stream = match stream.into_std() {
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%error, "a peer's connection cannot be handed over"),
     };
-    let handover =
-        Handover { peer: proven.peer, shard: hello.shard, session: hello.session, stream, input: proven.input };
+    let handover = Handover {
+        peer: proven.peer,
+        shard: hello.shard,
+        session: hello.session,
+        stream,
+        input: proven.input,
+    };
     if let Some(mailbox) = shared.mailboxes.get(usize::from(hello.to_shard)) {
         mailbox.post(Letter::Link(Box::new(handover)));
     }

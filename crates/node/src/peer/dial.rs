@@ -54,7 +54,11 @@ async fn keep_connected(shard: ShardRef, peer: MemberNumber, remote_shard: u16, 
     let local_shard = shard.borrow().id;
     let (mut attempt, mut pause_ms, mut logged) = (0, REDIAL_FIRST_MS, String::new());
     loop {
-        let is_needed = shard.borrow_mut().links.place(peer, remote_shard).is_some_and(|p| Rc::ptr_eq(&p.changed, &changed));
+        let is_needed = shard
+            .borrow_mut()
+            .links
+            .place(peer, remote_shard)
+            .is_some_and(|p| Rc::ptr_eq(&p.changed, &changed));
         if !is_needed || shared.lifecycle.stopping() {
             return;
         }
@@ -120,7 +124,7 @@ async fn connect(
         .map_err(|_| format!("{address} did not answer in {HANDSHAKE_MS} ms"))?
         .map_err(|why| format!("{address}: {why}"))?;
     if shared.book.learn(peer, proven.hello.addresses, proven.hello.shards) {
-        shared.tell_all(|| Letter::PeerShards(peer));
+        shared.tell_all(|| Letter::PeerShards);
     }
     Ok((session, stream, proven.input))
 }

@@ -97,10 +97,11 @@ pub(super) async fn accept(stream: &mut TcpStream, shared: &Shared) -> Result<Pr
     let Some(layout) = shared.layout() else {
         return refuse(stream, "this server is not part of a cluster yet".to_owned()).await;
     };
-    let peer = match check(shared, &layout, &theirs).and_then(|peer| check_shards(shared, &theirs).map(|()| peer)) {
-        Ok(peer) => peer,
-        Err(why) => return refuse(stream, why.to_string()).await,
-    };
+    let peer =
+        match check(shared, &layout, &theirs).and_then(|peer| check_shards(shared, &theirs).map(|()| peer)) {
+            Ok(peer) => peer,
+            Err(why) => return refuse(stream, why.to_string()).await,
+        };
     let ours = own_hello(shared, &layout, theirs.to_shard, theirs.shard, theirs.session)?;
     send(stream, &Handshake::Hello(ours.clone())).await?;
     match next(stream, &mut input).await? {
@@ -133,7 +134,9 @@ fn own_hello(shared: &Shared, layout: &Layout, shard: u16, to_shard: u16, sessio
 fn check(shared: &Shared, layout: &Layout, theirs: &Hello) -> Result<MemberNumber, Refusal> {
     let refuse = |why: String| Err(Refusal::Ours(why));
     if theirs.node == shared.node {
-        return refuse("this is the same node: a copied data folder, or an address that points back".to_owned());
+        return refuse(
+            "this is the same node: a copied data folder, or an address that points back".to_owned(),
+        );
     }
     if theirs.cluster != layout.spec().cluster {
         return refuse("the clusters differ".to_owned());

@@ -94,7 +94,10 @@ impl Links {
 
     /// Whether there is a connection.
     pub(super) fn is_connected(&self, peer: MemberNumber, shard: u16) -> bool {
-        self.peers.get(&peer).and_then(|peer| peer.places.get(&shard)).is_some_and(|place| place.link.is_some())
+        self.peers
+            .get(&peer)
+            .and_then(|peer| peer.places.get(&shard))
+            .is_some_and(|place| place.link.is_some())
     }
 
     /// Whether this session is the one that counts.
@@ -186,11 +189,6 @@ impl Links {
     pub(crate) fn count(&self) -> (u64, u64) {
         let places = || self.peers.values().flat_map(|peer| peer.places.values());
         (places().filter(|place| place.link.is_some()).count() as u64, places().count() as u64)
-    }
-
-    /// Closes everything.
-    pub(crate) fn close(&mut self) {
-        self.peers.values_mut().for_each(|peer| peer.keep_only(&[]));
     }
 }
 

@@ -10,7 +10,10 @@ use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
-use tokio::{net::{TcpListener, TcpStream}, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
 
 /// Accepts until the thread ends.
 pub(crate) async fn accept(shard: ShardRef, listener: TcpListener, door: Door) {

@@ -11,12 +11,7 @@ use crate::{
     server::{clock::Reading, metrics::ShardMetrics},
     shard::{CountTargets, ShardState, Waiting},
 };
-use clockwise_core::{
-    ids::MemberNumber,
-    layout::Layout,
-    limits::CELLS,
-    slot::Slot,
-};
+use clockwise_core::{ids::MemberNumber, layout::Layout, limits::CELLS, slot::Slot};
 use clockwise_wire::resp::ReplyWriter;
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -103,7 +98,8 @@ impl ShardState {
         }
         let cells = usize::from(CELLS);
         let gather = Box::new(Gather::of_started(Wanted::Sum, cells));
-        let pending = Pending { command: start.kind, started_us: self.reading.mono_us, work: Work::Many(gather) };
+        let pending =
+            Pending { command: start.kind, started_us: self.reading.mono_us, work: Work::Many(gather) };
         let Some(client) = self.connections.get_mut(start.connection) else { return };
         let seq = client.replies.start(pending, None);
         client.barrier = Some(seq);

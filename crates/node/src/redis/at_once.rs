@@ -26,7 +26,7 @@ impl ShardState {
             }
             Command::Ping { message: None } => self.say_as(start, |writer| writer.simple("PONG")),
             Command::Quit => {
-                self.say_as(start, ReplyWriter::ok);
+                self.say_as(start, |writer| writer.ok());
                 return Step::Close;
             }
             Command::Reset => {
@@ -39,7 +39,9 @@ impl ShardState {
             Command::Hello(hello) => self.hello(start, hello),
             Command::Auth { user, password } => self.auth(start, user, &password),
             Command::Client(command) => self.client(start, command),
-            Command::Select | Command::ReadOnly | Command::ReadWrite => self.say_as(start, ReplyWriter::ok),
+            Command::Select | Command::ReadOnly | Command::ReadWrite => {
+                self.say_as(start, |writer| writer.ok())
+            }
             Command::Session(change) => self.session(start, change),
             Command::Command(query) => self.say_as(start, |writer| query.write(writer)),
             Command::Help(row) => self.say_as(start, |writer| write_help(row, writer)),
@@ -71,7 +73,8 @@ impl ShardState {
 
     fn cluster(&mut self, start: Start, command: ClusterCommand) {
         if self.door(start.connection) == Door::Plain {
-            return self.say_as(start, |writer| writer.error("ERR This instance has cluster support disabled"));
+            return self
+                .say_as(start, |writer| writer.error("ERR This instance has cluster support disabled"));
         }
         if let ClusterCommand::CountKeysInSlot(slot) = command {
             return self.count_slot(start, slot);
@@ -94,7 +97,7 @@ impl ShardState {
         (session.read, session.write) = change.levels(session.read, session.write);
         session.timeout_ms = change.timeout_ms.unwrap_or(session.timeout_ms);
         if !change.is_question() {
-            return self.say_as(start, ReplyWriter::ok);
+            return self.say_as(start, |writer| writer.ok());
         }
         let (read, write, timeout_ms) = (session.read, session.write, session.timeout_ms);
         self.say_as(start, |writer| {

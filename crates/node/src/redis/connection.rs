@@ -87,7 +87,13 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(id: u64, door: Door, remote: SocketAddr, socket: OwnedWriteHalf, session: Session) -> Connection {
+    pub(crate) fn new(
+        id: u64,
+        door: Door,
+        remote: SocketAddr,
+        socket: OwnedWriteHalf,
+        session: Session,
+    ) -> Connection {
         Connection {
             id,
             door,
@@ -107,7 +113,8 @@ impl Connection {
     /// Whether another command may start, as far as budgets go.
     pub(crate) fn has_room(&self) -> bool {
         let affordable = OUTPUT_SOFT_BYTES * 4 / self.largest_reply.max(1);
-        self.replies.len() < affordable.clamp(1, CONNECTION_OPERATIONS) && self.output.waiting() < OUTPUT_SOFT_BYTES
+        self.replies.len() < affordable.clamp(1, CONNECTION_OPERATIONS)
+            && self.output.waiting() < OUTPUT_SOFT_BYTES
     }
 
     /// Whether it owes more than it may.

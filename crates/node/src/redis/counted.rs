@@ -4,8 +4,27 @@ use clockwise_wire::command::Command;
 
 /// The names, by the number that [`counted_as`] answers.
 pub(crate) const COUNTED: [&str; 22] = [
-    "get", "set", "del", "exists", "mget", "mset", "ttl", "dbsize", "wait", "cw.get", "cw.set", "cw.del",
-    "cw.explain", "cw.session", "cw.status", "cw.identify", "cw.install", "ping", "cluster", "info", "connection",
+    "get",
+    "set",
+    "del",
+    "exists",
+    "mget",
+    "mset",
+    "ttl",
+    "dbsize",
+    "wait",
+    "cw.get",
+    "cw.set",
+    "cw.del",
+    "cw.explain",
+    "cw.session",
+    "cw.status",
+    "cw.identify",
+    "cw.install",
+    "ping",
+    "cluster",
+    "info",
+    "connection",
     "unparsable",
 ];
 

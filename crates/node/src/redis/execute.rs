@@ -4,11 +4,7 @@
 //! its key; a command without a single key waits for everything before it, and holds back what follows while it
 //! runs. Nothing starts beyond the connection's budgets.
 
-use super::{
-    Door, Gather, Pending, Ready, Wanted, Work,
-    counted::counted_as,
-    render::Shape,
-};
+use super::{Door, Gather, Pending, Ready, Wanted, Work, counted::counted_as, render::Shape};
 use crate::shard::{Key, ShardState, Waiting};
 use bytes::Bytes;
 use clockwise_core::{
@@ -193,7 +189,8 @@ impl ShardState {
 
     fn start_one(&mut self, start: Start, request: Request, shape: Shape) {
         let writes = request.op.is_write().then(|| short_hash(&request.key));
-        let pending = Pending { command: start.kind, started_us: self.reading.mono_us, work: Work::One(shape) };
+        let pending =
+            Pending { command: start.kind, started_us: self.reading.mono_us, work: Work::One(shape) };
         let Some(client) = self.connections.get_mut(start.connection) else { return };
         let seq = client.replies.start(pending, writes);
         self.submit(Waiting::Client { connection: start.connection, seq, part: 0 }, request);
@@ -205,7 +202,8 @@ impl ShardState {
             return;
         }
         let gather = Box::new(Gather::new(wanted, requests));
-        let pending = Pending { command: start.kind, started_us: self.reading.mono_us, work: Work::Many(gather) };
+        let pending =
+            Pending { command: start.kind, started_us: self.reading.mono_us, work: Work::Many(gather) };
         let Some(client) = self.connections.get_mut(start.connection) else { return };
         let seq = client.replies.start(pending, None);
         client.barrier = Some(seq);
@@ -228,7 +226,12 @@ impl ShardState {
     }
 
     /// Writes a reply that is known now; it leaves when its turn comes.
-    pub(crate) fn say(&mut self, connection: Key, command: &Command, write: impl FnOnce(&mut ReplyWriter<'_>)) {
+    pub(crate) fn say(
+        &mut self,
+        connection: Key,
+        command: &Command,
+        write: impl FnOnce(&mut ReplyWriter<'_>),
+    ) {
         self.say_as(Start { connection, kind: counted_as(command) }, write);
     }
 

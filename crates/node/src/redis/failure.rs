@@ -86,7 +86,10 @@ mod tests {
         let no_quorum = Failure::Rejected(Rejected::NoQuorum { required: 2, alive: 1 });
         assert_eq!(no_quorum.text(), "TRYAGAIN NOQUORUM required=2 alive=1");
         assert_eq!(no_quorum.in_part().text(), "UNKNOWN required=2 acked=0 applied=maybe");
-        assert_eq!(Failure::Rejected(Rejected::DiskFull).in_part().text(), "UNKNOWN required=1 acked=0 applied=maybe");
+        assert_eq!(
+            Failure::Rejected(Rejected::DiskFull).in_part().text(),
+            "UNKNOWN required=1 acked=0 applied=maybe"
+        );
         let unknown = Failure::Unknown { required: 2, acked: 1 };
         assert_eq!(unknown.text(), "UNKNOWN required=2 acked=1 applied=maybe");
         assert_eq!(unknown.in_part(), unknown);

@@ -10,8 +10,17 @@ use clockwise_core::shard::Durability;
 use clockwise_wire::command::REDIS_VERSION;
 use std::fmt::Write;
 
-const SECTIONS: [&str; 9] =
-    ["server", "clients", "memory", "persistence", "stats", "replication", "cluster", "clockwise", "keyspace"];
+const SECTIONS: [&str; 9] = [
+    "server",
+    "clients",
+    "memory",
+    "persistence",
+    "stats",
+    "replication",
+    "cluster",
+    "clockwise",
+    "keyspace",
+];
 
 /// The text, with the sections that were asked for, or all.
 pub(super) fn text(state: &ShardState, connection: Key, wanted: &[Bytes]) -> String {
@@ -81,7 +90,8 @@ fn server(state: &ShardState, door: Door) -> Vec<(&'static str, String)> {
 
 fn stats(metrics: &MetricsSnapshot) -> Vec<(&'static str, String)> {
     let commands = metrics.commands.iter().map(|command| command.done + command.rejected + command.unknown);
-    let total = |of: fn(&crate::server::ShardNumbers) -> u64| metrics.shards.iter().map(of).sum::<u64>().to_string();
+    let total =
+        |of: fn(&crate::server::ShardNumbers) -> u64| metrics.shards.iter().map(of).sum::<u64>().to_string();
     vec![
         ("total_commands_processed", commands.sum::<u64>().to_string()),
         ("total_net_input_bytes", total(|shard| shard.client_bytes_in)),

@@ -2,7 +2,10 @@
 //!
 //! Also the one place that decides what a client is shown of a version: value, clock, time, rest of its life.
 
-use super::{failure::Failure, gather::{Gather, Wanted}};
+use super::{
+    failure::Failure,
+    gather::{Gather, Wanted},
+};
 use bytes::Bytes;
 use clockwise_core::{
     ids::Actor,
@@ -61,7 +64,12 @@ fn fail(failure: Failure, writer: &mut ReplyWriter<'_>) -> Verdict {
 }
 
 /// Writes the reply to a command with one request.
-pub(crate) fn one(shape: &Shape, outcome: &Outcome, scene: &mut Scene<'_>, writer: &mut ReplyWriter<'_>) -> Verdict {
+pub(crate) fn one(
+    shape: &Shape,
+    outcome: &Outcome,
+    scene: &mut Scene<'_>,
+    writer: &mut ReplyWriter<'_>,
+) -> Verdict {
     if let Some(failure) = Failure::of(outcome) {
         return fail(failure, writer);
     }
@@ -82,7 +90,9 @@ pub(crate) fn one(shape: &Shape, outcome: &Outcome, scene: &mut Scene<'_>, write
         }
         (Shape::Versions(key), Outcome::Read(read)) => versions(key, read, scene, writer),
         (Shape::Context(key), Outcome::Written(written)) => written_context(key, written, scene, writer),
-        (Shape::Explanation(key), Outcome::Explained(explanation)) => explain(key, explanation, scene, writer),
+        (Shape::Explanation(key), Outcome::Explained(explanation)) => {
+            explain(key, explanation, scene, writer)
+        }
         _ => writer.error("ERR internal: an outcome that does not fit its command"),
     }
     Verdict::Done
@@ -120,7 +130,9 @@ fn time_to_live(rest: Option<Option<u64>>, in_ms: bool) -> i64 {
     match rest {
         None => -2,
         Some(None) => -1,
-        Some(Some(ms)) => i64::try_from(if in_ms { ms } else { ms.saturating_add(500) / 1000 }).unwrap_or(i64::MAX),
+        Some(Some(ms)) => {
+            i64::try_from(if in_ms { ms } else { ms.saturating_add(500) / 1000 }).unwrap_or(i64::MAX)
+        }
     }
 }
 
@@ -225,7 +237,8 @@ fn explain_one(holding: &Holding, scene: &mut Scene<'_>, writer: &mut ReplyWrite
     field("member", writer);
     writer.bulk(holding.member.to_string().as_bytes());
     field("node", writer);
-    let node = scene.layout.and_then(|layout| layout.member(holding.member)).map(|member| member.node.to_string());
+    let node =
+        scene.layout.and_then(|layout| layout.member(holding.member)).map(|member| member.node.to_string());
     writer.optional(node.as_deref().map(str::as_bytes));
     field("answered", writer);
     writer.boolean(holding.record.is_some());

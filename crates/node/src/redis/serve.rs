@@ -124,7 +124,9 @@ fn work(
                 Ok(Some(args)) => match Command::parse(&args) {
                     Ok(command) => command,
                     Err(error) => {
-                        state.say_as(Start { connection, kind: UNPARSABLE }, |writer| writer.error(error.text()));
+                        state.say_as(Start { connection, kind: UNPARSABLE }, |writer| {
+                            writer.error(error.text())
+                        });
                         if let WireError::Close(_) = error {
                             return Next::Close;
                         }
@@ -189,7 +191,8 @@ async fn resumed(shard: &ShardRef, connection: Key) {
 /// Waits until nothing is owed any more.
 async fn drained(shard: &ShardRef, connection: Key) {
     loop {
-        let idle = shard.borrow().connections.get(connection).is_none_or(|client| client.broken || client.is_idle());
+        let idle =
+            shard.borrow().connections.get(connection).is_none_or(|client| client.broken || client.is_idle());
         if idle {
             return;
         }

@@ -3,10 +3,7 @@
 use super::{Connection, Door, execute::Start};
 use crate::{server::clock::wall_ms, shard::ShardState};
 use bytes::Bytes;
-use clockwise_wire::{
-    command::{ClientCommand, ClientFilter, Hello, HelloReply},
-    resp::ReplyWriter,
-};
+use clockwise_wire::command::{ClientCommand, ClientFilter, Hello, HelloReply};
 use std::fmt::Write;
 use subtle::ConstantTimeEq;
 
@@ -42,8 +39,10 @@ impl ShardState {
     pub(super) fn auth(&mut self, start: Start, user: Option<Bytes>, password: &[u8]) {
         if self.shared.settings.password.is_none() && user.is_none() {
             return self.say_as(start, |writer| {
-                writer.error("ERR AUTH <password> called without any password configured for the default user. \
-                              Are you sure your configuration is correct?");
+                writer.error(
+                    "ERR AUTH <password> called without any password configured for the default user. \
+                              Are you sure your configuration is correct?",
+                );
             });
         }
         if !self.is_right(user.as_deref(), password) {
@@ -52,7 +51,7 @@ impl ShardState {
         if let Some(client) = self.connections.get_mut(start.connection) {
             client.session.authenticated = true;
         }
-        self.say_as(start, ReplyWriter::ok);
+        self.say_as(start, |writer| writer.ok());
     }
 
     /// There is one user; without a configured password everything is right for it, as in Redis.
@@ -90,7 +89,7 @@ impl ShardState {
                 return self.say_as(start, |writer| writer.verbatim(lines.as_bytes()));
             }
         }
-        self.say_as(start, ReplyWriter::ok);
+        self.say_as(start, |writer| writer.ok());
     }
 
     /// Connections of this shard; those of the others are not asked.

@@ -29,11 +29,7 @@ pub(crate) enum Asker {
     /// A thread that waits.
     Thread(SyncSender<Result<(), InstallError>>),
     /// A client, by its connection and the place of the reply.
-    Client {
-        shard: u16,
-        connection: Key,
-        seq: Seq,
-    },
+    Client { shard: u16, connection: Key, seq: Seq },
 }
 
 /// A durable step.
@@ -198,7 +194,10 @@ impl Keeper {
     fn take_incarnation(&mut self, incarnation: u32) -> io::Result<()> {
         if incarnation > self.folder.identity.incarnation {
             self.folder.take_incarnation(incarnation)?;
-            tracing::warn!(incarnation, "a peer knew more of this server than it did itself: new incarnation");
+            tracing::warn!(
+                incarnation,
+                "a peer knew more of this server than it did itself: new incarnation"
+            );
             self.shared.set_life(|life| life.incarnation = incarnation);
         }
         let incarnation = self.folder.identity.incarnation;

@@ -2,7 +2,7 @@
 
 use super::{
     Asker, Control, Exit, InstallError, MetricsSnapshot, ServerStatus, Shared,
-    status::{lacking, snapshot, status},
+    status::{ready, snapshot, status},
 };
 use crate::shard::Letter;
 use bytes::Bytes;
@@ -53,10 +53,7 @@ impl ServerHandle {
 
     /// Whether a quorum of the owners of every slot answers; else why not.
     pub fn ready(&self) -> Result<(), String> {
-        if self.shared.lifecycle.stopping() {
-            return Err("the server is stopping".to_owned());
-        }
-        lacking(&self.shared).map_or(Ok(()), Err)
+        ready(&self.shared)
     }
 
     /// Makes an encoded layout durable and serves under it. Installing the same one again is fine. Blocks until it

@@ -3,11 +3,13 @@
 //! Requests are bounded and refused when the box is full; everything else answers something that the shard
 //! asked for and is bounded by that. Senders never wait for the shard.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 use tokio::sync::Notify;
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct Mailbox<L> {
     letters: Mutex<Letters<L>>,
     arrived: Notify,
@@ -15,11 +17,16 @@ pub(crate) struct Mailbox<L> {
     capacity: usize,
 }
 
-#[derive(Debug)]
 struct Letters<L> {
     waiting: Vec<L>,
     requests: usize,
     closed: bool,
+}
+
+impl<L> fmt::Debug for Mailbox<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mailbox").field("waiting", &self.lock().waiting.len()).finish_non_exhaustive()
+    }
 }
 
 impl<L> Mailbox<L> {

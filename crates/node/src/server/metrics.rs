@@ -66,6 +66,7 @@ pub(crate) struct ShardMetrics {
     pub(crate) links_up: Counter,
     pub(crate) links_wanted: Counter,
     events: [Counter; EVENTS.len()],
+    pub(crate) own_clock_skewed: Counter,
     gauges: Mutex<Gauges>,
 }
 
@@ -153,6 +154,8 @@ pub struct ShardNumbers {
     pub send_failures: u64,
     /// Messages for slots of another shard; dropped.
     pub misrouted: u64,
+    /// The own clock is off against two others, as this shard sees it.
+    pub own_clock_skewed: bool,
     /// Clients that were cut off because they did not read.
     pub slow_clients: u64,
     /// The engine's own numbers, by name.
@@ -195,7 +198,10 @@ impl Metrics {
 
     pub(super) fn snapshot(&self) -> MetricsSnapshot {
         let mut all = MetricsSnapshot {
-            commands: COUNTED.iter().map(|&command| CommandCounts { command, ..Default::default() }).collect(),
+            commands: COUNTED
+                .iter()
+                .map(|&command| CommandCounts { command, ..Default::default() })
+                .collect(),
             events: EVENTS.iter().map(|&event| (event, 0)).collect(),
             refused_clients: self.refused_clients.load(std::sync::atomic::Ordering::Relaxed),
             ..Default::default()
@@ -242,6 +248,7 @@ impl ShardMetrics {
             messages_out: self.messages_out.get(),
             send_failures: self.send_failures.get(),
             misrouted: self.misrouted.get(),
+            own_clock_skewed: self.own_clock_skewed.get() > 0,
             slow_clients: self.slow_clients.get(),
             engine: engine_numbers(&gauges.engine),
         }

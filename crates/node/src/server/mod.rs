@@ -31,6 +31,8 @@ pub use status::{AddressTexts, Identification, MemberStatus, ServerStatus};
 
 pub(crate) use control::{Asker, Control};
 pub(crate) use doors::Doors;
+#[cfg(test)]
+pub(crate) use shared::Life;
 pub(crate) use shared::Shared;
 pub(crate) use status::{identify, snapshot, status};
 pub(crate) use topology::{MapKeeper, Topology};

@@ -11,7 +11,7 @@ use crate::{
     settings::Settings,
     shard::{Letter, start_shard},
 };
-use clockwise_store::{OpenError, Opened, Options};
+use clockwise_store::{OpenError, Opened, Options, RecoveryReport};
 use std::{
     fmt, io,
     net::SocketAddr,
@@ -40,7 +40,9 @@ pub enum StartError {
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            StartError::Bind { name, address, error } => write!(f, "cannot listen on {address} ({name}): {error}"),
+            StartError::Bind { name, address, error } => {
+                write!(f, "cannot listen on {address} ({name}): {error}")
+            }
             StartError::Open(error) => write!(f, "{error}"),
             StartError::Machine(error) => write!(f, "cannot start: {error}"),
         }
@@ -64,11 +66,10 @@ struct Threads {
 impl Server {
     /// Binds all sockets, recovers the data and starts the threads. The server serves when this returns, as far as
     /// its layout and peers allow.
-    pub fn start(settings: Settings, folder: Folder) -> Result<ServerHandle, StartError> {
+    pub fn start(settings: Settings, mut folder: Folder) -> Result<ServerHandle, StartError> {
         let doors = Doors::bind(&settings.listen)?;
         let opened = open(&settings, &folder)?;
-        let report = &opened.report;
-        tracing::info!(?report, "data recovered");
+        take_new_life_after_loss(&mut folder, &opened.report)?;
         let life = Life {
             incarnation: folder.identity.incarnation,
             clock_floor: folder.clock_floor,
@@ -88,6 +89,27 @@ impl Server {
             .map_err(StartError::Machine)?;
         Ok(ServerHandle::new(shared))
     }
+}
+
+/// A clean stop promises that everything minted is in the data. When recovery finds otherwise, the promise is void and
+/// the dots of this incarnation must not be used on.
+fn take_new_life_after_loss(folder: &mut Folder, report: &RecoveryReport) -> Result<(), StartError> {
+    let damage = report.damaged_slots.len();
+    if damage > 0 {
+        tracing::error!(
+            ?report,
+            "data recovered, but some of it is damaged: these slots need their other replicas"
+        );
+    } else {
+        tracing::info!(?report, "data recovered");
+    }
+    let lost = folder.clean_start && folder.layout.is_some() && (report.created || !report.clean);
+    if !lost {
+        return Ok(());
+    }
+    let incarnation = folder.identity.incarnation.saturating_add(1);
+    tracing::warn!(incarnation, "the last stop was noted as clean, but data is missing: new incarnation");
+    folder.take_incarnation(incarnation).map_err(StartError::Machine)
 }
 
 fn open(settings: &Settings, folder: &Folder) -> Result<Opened, StartError> {

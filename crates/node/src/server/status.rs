@@ -78,6 +78,8 @@ pub struct ServerStatus {
     pub uptime_ms: u64,
     /// Copies of each slot that the layout asks for; 0 without one.
     pub replicas: u8,
+    /// Its clock is off against two others.
+    pub clock_skewed: bool,
     /// A quorum of the owners of every slot answers.
     pub quorum: bool,
     /// All members.
@@ -139,6 +141,7 @@ pub(crate) fn status(shared: &Shared) -> ServerStatus {
         shards: shared.shards,
         uptime_ms: shared.clock.read().now.mono_ms,
         replicas: layout.map_or(0, |layout| layout.spec().replicas),
+        clock_skewed: shared.metrics.shards.iter().any(|shard| shard.own_clock_skewed.get() > 0),
         quorum: lacking(shared).is_none(),
         members: members(shared),
         metrics: snapshot(shared),
@@ -155,7 +158,11 @@ fn members(shared: &Shared) -> Vec<MemberStatus> {
     members
         .map(|member| {
             let own = member.node == shared.node;
-            let said = if own { Some(shared.settings.advertise.clone()) } else { shared.book.addresses(member.number) };
+            let said = if own {
+                Some(shared.settings.advertise.clone())
+            } else {
+                shared.book.addresses(member.number)
+            };
             MemberStatus {
                 member: member.number.to_string(),
                 node: member.node.to_string(),
@@ -171,8 +178,16 @@ fn members(shared: &Shared) -> Vec<MemberStatus> {
         .collect()
 }
 
+/// Whether requests at quorum are served; else why not.
+pub(crate) fn ready(shared: &Shared) -> Result<(), String> {
+    if shared.lifecycle.stopping() {
+        return Err("this server is stopping".to_owned());
+    }
+    lacking(shared).map_or(Ok(()), Err)
+}
+
 /// Why not every slot has a quorum of owners that answer; `None` if each has.
-pub(crate) fn lacking(shared: &Shared) -> Option<String> {
+fn lacking(shared: &Shared) -> Option<String> {
     let Some(topology) = shared.topology() else {
         return Some("no layout is installed: run `clockwise init`".to_owned());
     };

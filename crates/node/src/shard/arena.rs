@@ -55,7 +55,8 @@ impl<T> Arena<T> {
             Some(index) => index,
             None => {
                 self.places.push(Place { generation: 0, value: None });
-                u32::try_from(self.places.len() - 1).expect("operations and connections are capped far below 2^32")
+                u32::try_from(self.places.len() - 1)
+                    .expect("operations and connections are capped far below 2^32")
             }
         };
         let place = &mut self.places[index as usize];

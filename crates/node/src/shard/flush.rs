@@ -5,11 +5,7 @@
 //! once and appended to each link, replies to each connection; log bytes and jobs leave for their threads,
 //! letters for other shards; last comes one write per socket that has something to say.
 
-use super::{
-    Key, Letter, ShardRef, ShardState, Waiting,
-    letter::LogLetter,
-    output::Progress,
-};
+use super::{Key, Letter, ShardRef, ShardState, Waiting, letter::LogLetter, output::Progress};
 use crate::{
     limits::{FLUSH_ROUNDS, LOG_GATHER_MS},
     redis::{Pending, Ready, Seq, Stage, Work},
@@ -148,7 +144,9 @@ impl ShardState {
     /// An outcome goes to whoever waits for it.
     fn deliver(&mut self, ticket: Ticket, outcome: Outcome) {
         match self.tickets.redeem(ticket) {
-            Some(Waiting::Client { connection, seq, part }) => self.answer_client(connection, seq, part, outcome),
+            Some(Waiting::Client { connection, seq, part }) => {
+                self.answer_client(connection, seq, part, outcome)
+            }
             Some(Waiting::Shard(from, ticket)) => {
                 self.mail[usize::from(from)].answers.push(Letter::Reply { ticket, outcome });
             }
@@ -226,10 +224,12 @@ impl ShardState {
                 waker.wake();
             }
         }
-        for job in self.store.engine.take_jobs() {
+        self.store.engine.take_jobs(&mut self.jobs);
+        for job in self.jobs.drain(..) {
             self.shared.jobs.run(self.id, job);
         }
-        for flushed in self.store.engine.take_flushed() {
+        self.store.engine.take_flushed(&mut self.flushed);
+        for flushed in self.flushed.drain(..) {
             self.shared.log.post(LogLetter::Flushed(flushed));
         }
     }
@@ -296,7 +296,9 @@ impl ShardState {
 
     fn output_of(&mut self, what: Writer) -> Option<&mut super::output::Output> {
         match what {
-            Writer::Client(connection) => self.connections.get_mut(connection).map(|client| &mut client.output),
+            Writer::Client(connection) => {
+                self.connections.get_mut(connection).map(|client| &mut client.output)
+            }
             Writer::Link(peer, shard) => self.links.output(peer, shard),
         }
     }

@@ -8,7 +8,6 @@ use crate::{
 };
 use clockwise_core::{
     hlc::Hlc,
-    ids::MemberNumber,
     layout::Layout,
     request::{Outcome, Request, Ticket},
 };
@@ -17,7 +16,6 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// A letter in a shard's mailbox.
-#[derive(Debug)]
 pub(crate) enum Letter {
     /// Another shard's client asks for a key of this one.
     Request {
@@ -62,7 +60,7 @@ pub(crate) enum Letter {
     /// A peer connected and proved who it is.
     Link(Box<Handover>),
     /// A peer said how many shards it has; the book knows.
-    PeerShards(MemberNumber),
+    PeerShards,
     /// A client's layout was installed, or not.
     Installed {
         /// The client's connection.

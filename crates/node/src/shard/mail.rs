@@ -1,10 +1,7 @@
 //! Letters of other threads, taken whole and handled in order.
 
 use super::{Letter, ShardRef, ShardState, Waiting};
-use crate::{
-    limits::DRAIN_MS,
-    peer, redis,
-};
+use crate::{limits::DRAIN_MS, peer, redis};
 use std::time::{Duration, Instant};
 
 /// Handles letters until the shard has stopped.
@@ -57,7 +54,7 @@ fn handle(shard: &ShardRef, letter: Letter) {
         Letter::Installed { connection, seq, result } => state.on_installed(connection, seq, result),
         Letter::Incarnation(incarnation) => state.on_incarnation(incarnation),
         Letter::ClockReserved(reserved) => state.on_clock_reserved(reserved),
-        Letter::PeerShards(..) => {
+        Letter::PeerShards => {
             drop(state);
             peer::follow(shard);
         }
@@ -90,6 +87,10 @@ impl ShardState {
     fn is_drained(&mut self) -> bool {
         self.tickets.len() == 0
             && !self.due
-            && self.connections.keys().into_iter().all(|key| self.connections.get(key).is_none_or(|c| c.is_idle()))
+            && self
+                .connections
+                .keys()
+                .into_iter()
+                .all(|key| self.connections.get(key).is_none_or(|c| c.is_idle()))
     }
 }

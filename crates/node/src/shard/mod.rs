@@ -13,7 +13,7 @@ mod state;
 mod store;
 mod tickets;
 
-pub(crate) use arena::{Arena, Key};
+pub(crate) use arena::Key;
 pub(crate) use letter::{Letter, LogLetter};
 pub(crate) use state::{ShardRef, ShardState};
 pub(crate) use tickets::{CountTargets, Waiting};

@@ -11,9 +11,9 @@ use super::{
     tickets::{CountTargets, Tickets},
 };
 use crate::{
+    limits::PUBLISH_MS,
     peer::Links,
     redis::Connection,
-    limits::PUBLISH_MS,
     server::{MapKeeper, Shared, clock::Reading, metrics::ShardMetrics},
 };
 use clockwise_core::{
@@ -28,21 +28,20 @@ use clockwise_core::{
     slot::Slot,
     storage::Storage,
 };
-use clockwise_store::{Engine, JobDone};
+use clockwise_store::{Engine, Flushed, Job, JobDone};
 use std::{cell::RefCell, rc::Rc, sync::Arc, task::Waker};
 
 /// The state, as the tasks of its thread share it.
 pub(crate) type ShardRef = Rc<RefCell<ShardState>>;
 
 /// Letters that wait for the flush.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Mail {
     pub(super) requests: Vec<Letter>,
     pub(super) answers: Vec<Letter>,
 }
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct ShardState {
     /// Which shard, from 0.
     pub(crate) id: u16,
@@ -68,6 +67,9 @@ pub(crate) struct ShardState {
     /// The log bytes of this shard wait for company.
     pub(super) log_due: bool,
     pub(super) log_waker: Option<Waker>,
+    /// Buffers of the flush, empty between two.
+    pub(super) jobs: Vec<Job>,
+    pub(super) flushed: Vec<Flushed>,
     /// Nothing new is taken.
     pub(crate) stopping: bool,
     /// This shard's counters.
@@ -99,6 +101,8 @@ impl ShardState {
             flusher: None,
             log_due: false,
             log_waker: None,
+            jobs: Vec::new(),
+            flushed: Vec::new(),
             stopping: false,
             metrics: Arc::clone(&shared.metrics.shards[usize::from(id)]),
             map: MapKeeper::default(),
@@ -215,6 +219,9 @@ impl ShardState {
         let (up, wanted) = self.links.count();
         self.metrics.links_up.set(up);
         self.metrics.links_wanted.set(wanted);
+        self.metrics.own_clock_skewed.set(u64::from(core.own_clock_skewed()));
+        self.store.engine.tick();
+        self.store.touch();
         let own_slots = Slot::all().filter(|&slot| self.owner_of(slot) == self.id);
         let live_keys = own_slots.map(|slot| self.store.live(slot)).sum();
         self.metrics.set_gauges(core.stats(), self.store.engine.stats(), live_keys);
@@ -231,7 +238,9 @@ impl ShardState {
 
     /// A job of the engine is done.
     pub(super) fn on_job_done(&mut self, done: JobDone) {
-        let loaded = self.store.engine.on_job_done(done);
+        let mut loaded = Vec::new();
+        self.store.engine.on_job_done(done, &mut loaded);
+        self.store.touch();
         if let Some(core) = &mut self.core {
             for loaded in loaded {
                 core.on_loaded(loaded, self.reading.now, &mut self.store, &mut self.outbox);

@@ -11,7 +11,6 @@ use clockwise_store::Engine;
 use std::sync::Arc;
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) engine: Engine,
     log: Arc<LogQueue>,

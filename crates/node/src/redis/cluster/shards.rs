@@ -39,7 +39,13 @@ fn grouped(rows: &[MapRow]) -> Vec<Group<'_>> {
 
 fn write_node(entry: &Entry, role: &str, writer: &mut ReplyWriter<'_>) {
     writer.map(7);
-    let texts = [("id", &entry.id[..]), ("ip", &entry.host), ("endpoint", &entry.host), ("role", role), ("health", "online")];
+    let texts = [
+        ("id", &entry.id[..]),
+        ("ip", &entry.host),
+        ("endpoint", &entry.host),
+        ("role", role),
+        ("health", "online"),
+    ];
     for (name, text) in texts {
         writer.bulk(name.as_bytes());
         writer.bulk(text.as_bytes());
