@@ -257,7 +257,7 @@ impl Engine {
         let place = self.place(applied.slot);
         let cell = &mut self.cells[place];
         let before = cell.active.bytes();
-        if before == 0 {
+        if cell.active.is_untouched() {
             cell.oldest_mark = self.stats.logged_bytes;
         }
         let taken = cell.replay(self.settings.hash_seed, applied);
@@ -299,7 +299,7 @@ impl Storage for Engine {
         self.batch.push(lsn, slot, mutations);
         let cell = &mut self.cells[place];
         let before = cell.active.bytes();
-        if before == 0 {
+        if cell.active.is_untouched() {
             cell.oldest_mark = self.stats.logged_bytes;
         }
         for mutation in mutations {

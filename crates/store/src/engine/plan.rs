@@ -32,14 +32,14 @@ impl Engine {
         let (logged, bound) = (self.stats.logged_bytes, self.settings.log_bytes);
         for at in 0..self.cells.len() {
             let cell = &self.cells[at];
-            if cell.active.last().0 > 0 && logged.saturating_sub(cell.oldest_mark) > bound {
+            if !cell.active.is_untouched() && logged.saturating_sub(cell.oldest_mark) > bound {
                 self.freeze(at);
             }
         }
     }
 
     pub(super) fn freeze(&mut self, at: usize) {
-        if self.cells[at].active.last().0 > 0 {
+        if !self.cells[at].active.is_untouched() {
             let bytes = self.cells[at].freeze();
             self.active_bytes -= bytes;
             self.frozen_bytes += bytes;
