@@ -10,5 +10,7 @@ mod dev;
 mod harness;
 mod kill_all;
 mod kill_one;
+mod levels;
 mod peers;
 mod redis_clients;
+mod versions;
