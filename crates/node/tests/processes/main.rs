@@ -10,5 +10,6 @@ mod dev;
 mod harness;
 mod kill_all;
 mod kill_one;
+mod paused;
 mod peers;
 mod redis_clients;
