@@ -21,6 +21,9 @@ pub struct Identity {
     pub node: NodeId,
     /// The life that is running, or ran last; from 1.
     pub incarnation: u32,
+    /// How many processes have started on this folder, clean restarts among them; from 1. Names of operations hold
+    /// it, so that a late answer to one process never meets an operation of another.
+    pub starts: u32,
     /// No timestamp at or below this was left unminted for a later life to use.
     pub reserved: Hlc,
     /// The last life stopped cleanly: everything that it minted is in the data.
@@ -37,6 +40,7 @@ impl Identity {
         Identity {
             node,
             incarnation: 1,
+            starts: 1,
             reserved: reservation(Hlc::ZERO, now),
             clean: false,
             epoch: Epoch(0),
@@ -48,7 +52,13 @@ impl Identity {
     pub fn start(self, now: Now, canary: Canary) -> (Identity, Hlc) {
         let keep = self.clean || canary.is(Canary::IncarnationNotDurable);
         let incarnation = if keep { self.incarnation } else { self.incarnation.saturating_add(1) };
-        let next = Identity { incarnation, clean: false, reserved: reservation(self.reserved, now), ..self };
+        let next = Identity {
+            incarnation,
+            starts: self.starts.wrapping_add(1),
+            clean: false,
+            reserved: reservation(self.reserved, now),
+            ..self
+        };
         (next, self.reserved)
     }
 
@@ -57,12 +67,13 @@ impl Identity {
         Actor { member, incarnation: self.incarnation }
     }
 
-    /// The stored form: version, node id, incarnation, reservation, clean, epoch.
+    /// The stored form: version, node id, incarnation, starts, reservation, clean, epoch.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(48);
         out.push(VERSION);
         out.extend_from_slice(&self.node.0);
         put_u64(&mut out, u64::from(self.incarnation));
+        put_u64(&mut out, u64::from(self.starts));
         put_u64(&mut out, self.reserved.0);
         out.push(u8::from(self.clean));
         put_u64(&mut out, self.epoch.0);
@@ -78,6 +89,7 @@ impl Identity {
         let identity = Identity {
             node: NodeId(reader.array()?),
             incarnation: reader.u32()?,
+            starts: reader.u32()?,
             reserved: Hlc(reader.u64()?),
             clean: reader.u8()? == 1,
             epoch: Epoch(reader.u64()?),

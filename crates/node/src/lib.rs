@@ -5,21 +5,20 @@
 //!
 //! | room | owns |
 //! |---|---|
-//! | [`cli`] | the command line: what there is to say, and where it goes |
-//! | [`settings`] | flags, environment, file and defaults, made into one checked value |
-//! | [`folder`] | the data folder: its lock, the identity and the layout, durable before they are used |
-//! | [`http`] | the HTTP door: health and metrics |
-//! | [`server`] | a running server: its threads, and what they share |
-//! | `shard` | one thread that owns cells, connections and links |
-//! | `redis` | the Redis door: commands in, replies out |
+//! | [`server`] | a server's threads, what they share, and its life from start to stop |
+//! | `shard` | one thread that owns cells, client connections and links |
+//! | `log` | the thread of the commit log, and the threads that run the engine's jobs |
+//! | `redis` | the Redis door: client connections |
 //! | `peer` | links between servers |
-//! | `log` | threads that wait for the disk |
-//! | `limits` | every cap of the data path |
-//! | [`dev`] | a whole cluster on one machine |
-//! | [`status`] | what a server says of itself and its cluster |
+//! | [`http`] | the HTTP door: health and metrics |
+//! | [`folder`] | the data folder: its lock, the identity and the layout, durable before they are used |
+//! | [`settings`] | flags, environment, file and defaults, made into one checked value |
+//! | [`cli`] | the command line: what there is to say, and where it goes |
 //! | [`client`] | a small blocking Redis client for the command line |
+//! | [`dev`] | a whole cluster on one machine |
 //! | [`signals`] | SIGTERM and SIGINT |
 //! | [`logging`] | structured logs |
+//! | `limits` | every cap of the data path |
 #![forbid(unsafe_code)]
 
 pub mod cli;
@@ -36,4 +35,3 @@ pub mod server;
 pub mod settings;
 mod shard;
 pub mod signals;
-pub mod status;

@@ -1,1 +1,43 @@
-//! placeholder
+//! A whole Clockwise cluster in one thread with virtual time: the code of `core` and `store` as it runs in
+//! production, over a simulated network, disk and clock, with seeded faults, and checkers that see what clients see.
+//!
+//! The same seed gives the same bytes. There is no real time, thread, socket or file here.
+//!
+//! | room | owns |
+//! |---|---|
+//! | [`mix`] | named ways to be unkind; the plan of a run |
+//! | [`run`] | one run from its plan to its report |
+//! | `world`, `event` | virtual time, what happens next, who is told |
+//! | `server`, `storage`, `files`, `memory`, `clock` | processes, disks and clocks of one server |
+//! | `network`, `frame` | links and what travels on them |
+//! | `faults` | what goes wrong, when, for how long |
+//! | `client`, `workload`, `play`, `door` | what clients do and what a server's door makes of it |
+//! | `finale` | healing, and the last reads |
+//! | `history`, [`checkers`] | what clients saw, and what was promised |
+//! | `trace`, `random` | reproducibility |
+#![forbid(unsafe_code)]
+
+pub mod checkers;
+mod client;
+mod clock;
+mod door;
+mod event;
+mod faults;
+mod files;
+mod finale;
+mod frame;
+mod history;
+mod memory;
+pub mod mix;
+mod network;
+mod play;
+mod random;
+pub mod run;
+mod server;
+mod storage;
+mod trace;
+mod workload;
+mod world;
+
+pub use mix::{Mix, StoreKind};
+pub use run::{Options, Report, run};

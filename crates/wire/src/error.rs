@@ -1,7 +1,8 @@
 //! What can be wrong with bytes from outside, by what the caller should do about it.
 //!
-//! A text is complete: it starts with its code (`ERR`, `NOPROTO`, …) and holds no line break, so that it can be
-//! written to a client as it is. Whoever handles an error logs it; nothing here does.
+//! A text about a client's bytes is complete: it starts with its code (`ERR`, `NOPROTO`, …), so that it can be written
+//! to the client as it is. A text about a peer's bytes is for the log. Neither holds a line break. Whoever handles
+//! an error logs it; nothing here does.
 
 use crate::limits::ECHOED_BYTES;
 use alloc::{borrow::Cow, string::String};
@@ -30,7 +31,7 @@ impl WireError {
         WireError::Close(Cow::Borrowed(text))
     }
 
-    /// The text, with its code in front.
+    /// The text, for a client with its code in front.
     pub fn text(&self) -> &str {
         match self {
             WireError::Answer(text) | WireError::Close(text) => text,

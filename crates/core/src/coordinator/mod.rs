@@ -117,7 +117,9 @@ impl Shard {
     fn answer_origin<S: Storage>(&mut self, origin: Origin, outcome: Outcome, cx: &mut Context<'_, S>) {
         match origin {
             Origin::Client(ticket) => cx.out.replies.push((ticket, outcome)),
-            Origin::Peer(member, op) => self.send(member, None, 0, Body::ForwardAck { op, outcome }, cx),
+            Origin::Peer(member, op, slot) => {
+                self.send(member, Some(slot), 0, Body::ForwardAck { op, outcome }, cx);
+            }
         }
     }
 

@@ -21,8 +21,8 @@ pub(crate) type Members = SmallVec<[MemberNumber; 4]>;
 pub(crate) enum Origin {
     /// A client of this server.
     Client(Ticket),
-    /// Another server handed the request over.
-    Peer(MemberNumber, OpId),
+    /// Another server handed the request over; the slot names the shard that waits there.
+    Peer(MemberNumber, OpId, Slot),
 }
 
 /// One request under way.
@@ -64,6 +64,8 @@ pub(crate) struct WriteOp {
     /// What replicas know that beat this plain write.
     pub(crate) learned: Option<Token>,
     pub(crate) second_round: bool,
+    /// Who holds the first round, once the second has begun.
+    pub(crate) first_acks: SmallVec<[Ack; 4]>,
 }
 
 /// A write as it was minted here.
@@ -135,8 +137,10 @@ struct Entry {
 }
 
 /// All operations of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Operations {
+    /// Which process of the server this is; part of every name, since peers may answer to a process before.
+    starts: u32,
     entries: Vec<Entry>,
     free: Vec<u32>,
     deadlines: BTreeMap<u64, Vec<OpId>>,
@@ -145,11 +149,33 @@ pub(crate) struct Operations {
 /// Width of a deadline bucket, as a power of two of milliseconds.
 const TICK_SHIFT: u32 = 4;
 
-fn id(index: u32, generation: u32) -> OpId {
-    OpId(u64::from(generation) << 32 | u64::from(index))
-}
+/// Bits of a name: the process, then the generation of an entry, then the entry.
+const STARTS_BITS: u32 = 24;
+const GENERATION_BITS: u32 = 24;
+const INDEX_BITS: u32 = 16;
+
+const _: () = assert!(STARTS_BITS + GENERATION_BITS + INDEX_BITS == u64::BITS);
+const _: () = assert!(OPERATIONS <= 1 << INDEX_BITS);
 
 impl Operations {
+    /// None yet, in this process of the server.
+    pub(crate) fn new(starts: u32) -> Operations {
+        Operations { starts, entries: Vec::new(), free: Vec::new(), deadlines: BTreeMap::new() }
+    }
+
+    fn id(&self, index: u32, generation: u32) -> OpId {
+        let starts = u64::from(self.starts) << (GENERATION_BITS + INDEX_BITS);
+        let generation = u64::from(generation & ((1 << GENERATION_BITS) - 1)) << INDEX_BITS;
+        OpId(starts | generation | u64::from(index))
+    }
+
+    /// The entry of a name, if it still has it.
+    fn index(&self, op: OpId) -> Option<usize> {
+        let index = op.0 & ((1 << INDEX_BITS) - 1);
+        let entry = self.entries.get(index as usize)?;
+        (self.id(index as u32, entry.generation) == op).then_some(index as usize)
+    }
+
     /// How many are in flight.
     pub(crate) fn len(&self) -> usize {
         self.entries.len() - self.free.len()
@@ -169,27 +195,25 @@ impl Operations {
         let deadline_ms = operation.deadline_ms;
         let entry = &mut self.entries[index as usize];
         entry.operation = Some(operation);
-        let id = id(index, entry.generation);
+        let generation = entry.generation;
+        let id = self.id(index, generation);
         self.deadlines.entry(deadline_ms >> TICK_SHIFT).or_default().push(id);
         id
     }
 
     /// The operation, unless it ended.
     pub(crate) fn get(&mut self, op: OpId) -> Option<&mut Operation> {
-        let entry = self.entries.get_mut((op.0 & 0xffff_ffff) as usize)?;
-        if u64::from(entry.generation) == op.0 >> 32 { entry.operation.as_mut() } else { None }
+        let index = self.index(op)?;
+        self.entries[index].operation.as_mut()
     }
 
     /// Ends an operation.
     pub(crate) fn remove(&mut self, op: OpId) -> Option<Operation> {
-        let index = (op.0 & 0xffff_ffff) as u32;
-        let entry = self.entries.get_mut(index as usize)?;
-        if u64::from(entry.generation) != op.0 >> 32 {
-            return None;
-        }
+        let index = self.index(op)?;
+        let entry = &mut self.entries[index];
         let operation = entry.operation.take()?;
         entry.generation = entry.generation.wrapping_add(1);
-        self.free.push(index);
+        self.free.push(index as u32);
         Some(operation)
     }
 
@@ -202,7 +226,7 @@ impl Operations {
     /// Names of all operations, in a fixed order.
     pub(crate) fn ids(&self) -> Vec<OpId> {
         let open = self.entries.iter().enumerate().filter(|(_, entry)| entry.operation.is_some());
-        open.map(|(index, entry)| id(index as u32, entry.generation)).collect()
+        open.map(|(index, entry)| self.id(index as u32, entry.generation)).collect()
     }
 
     /// Operations whose deadline passed.
@@ -239,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_late_answer_never_meets_another_operation() {
-        let mut operations = Operations::default();
+        let mut operations = Operations::new(1);
         let first = operations.insert(operation(100));
         assert!(operations.remove(first).is_some());
         let second = operations.insert(operation(100));
@@ -251,12 +275,22 @@ mod tests {
 
     #[test]
     fn deadlines_come_due_within_a_tick_and_only_for_open_operations() {
-        let mut operations = Operations::default();
+        let mut operations = Operations::new(1);
         let ended = operations.insert(operation(100));
         let open = operations.insert(operation(100));
         operations.remove(ended);
         assert!(operations.expired(100).is_empty());
         assert_eq!(operations.expired(116), [open]);
         assert!(operations.expired(1_000).is_empty());
+    }
+
+    #[test]
+    fn an_answer_to_the_process_before_meets_nothing() {
+        let mut before = Operations::new(7);
+        let late = before.insert(operation(100));
+        let mut operations = Operations::new(8);
+        operations.insert(operation(100));
+        assert!(operations.get(late).is_none());
+        assert!(operations.remove(late).is_none());
     }
 }

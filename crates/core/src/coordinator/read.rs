@@ -203,6 +203,10 @@ impl Shard {
         let Some(operation) = self.operations.get(op) else { return };
         let (origin, receipt) = (operation.origin, receipt(operation));
         let Some(read) = self.reading(op) else { return };
+        if read.answered {
+            // A repair of the own replica may have been through at once.
+            return;
+        }
         read.answered = true;
         let record = read.joined.clone().unwrap_or_default();
         self.answer_origin(origin, Outcome::Read(ReadAnswer { record, receipt }), cx);

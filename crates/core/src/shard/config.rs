@@ -18,6 +18,8 @@ pub struct ShardConfig {
     pub me: MemberNumber,
     /// Its incarnation, durable already.
     pub incarnation: u32,
+    /// How many processes have started on this server's folder: no two have the same.
+    pub starts: u32,
     /// Which shard of the server this is, from 0.
     pub shard: u16,
     /// How many there are.

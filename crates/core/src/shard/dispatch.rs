@@ -71,7 +71,7 @@ impl Shard {
                 self.on_task(slot, key, Task::TakeRepair(from, op, records), cx);
             }
             Body::Probe { op, key } => self.on_task(slot, key, Task::AnswerProbe(from, op), cx),
-            Body::Forward { op, request } => self.begin(Origin::Peer(from, op), request, cx),
+            Body::Forward { op, request } => self.begin(Origin::Peer(from, op, slot), request, cx),
             Body::Count { op, ranges } => {
                 let keys = crate::coordinator::count_live(cx.store, slot.cell(), &ranges);
                 self.send(from, Some(slot), 0, Body::CountAck { op, keys }, cx);

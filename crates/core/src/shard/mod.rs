@@ -66,7 +66,7 @@ impl Shard {
             clock: Clock::new(config.clock_floor, config.clock_reserved),
             liveness: Liveness::default(),
             lives,
-            operations: Operations::default(),
+            operations: Operations::new(config.starts),
             parked: Parked::default(),
             waiting: Waiting::default(),
             again: Vec::new(),

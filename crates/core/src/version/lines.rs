@@ -5,7 +5,10 @@
 //!
 //! When a record may leave, and in which batch the lines become durable, is decided elsewhere.
 
-use super::{COUNTER_MAX, Record};
+use super::{
+    COUNTER_MAX, Record,
+    codec::{get_actor, get_time, minimal_u64, put_actor, put_time},
+};
 use crate::{
     hlc::Hlc,
     ids::Actor,
@@ -13,8 +16,6 @@ use crate::{
 };
 use alloc::vec::Vec;
 use bytes::Bytes;
-
-use super::codec::{get_actor, get_time, minimal_u64, put_actor, put_time};
 
 /// First byte of the stored form.
 const FORMAT: u8 = 1;

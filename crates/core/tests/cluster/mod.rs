@@ -136,6 +136,7 @@ impl Cluster {
                 ShardConfig {
                     me: MemberNumber(number),
                     incarnation: 1,
+                    starts: 1,
                     shard: 0,
                     shards: 1,
                     durability: Durability::Sync,

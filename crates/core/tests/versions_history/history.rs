@@ -77,7 +77,7 @@ pub struct World {
 impl World {
     pub fn new(seed: u64, replicas: u32) -> World {
         let mut rng = fastrand::Rng::with_seed(seed);
-        let max_skew_ms = *rng.choice(&[0, 5, 40]).unwrap();
+        let max_skew_ms = *rng.choice(&[0, 5, 40]).expect("three to choose from");
         let replica = |member| Replica {
             me: Actor { member: MemberNumber(member), incarnation: 1 },
             known: Known::default(),

@@ -64,6 +64,7 @@ impl World {
         let before = self.replicas[at].known.clone();
         let covers = self.ghost(&before) | learned.ghost;
         let Some(minted) = self.mint(at, Intent::Plain { learned: &learned.token }, covers) else { return };
+        assert_eq!(minted.write.cmark, before.record.mark.max(learned.token.mark));
         let mut all = expand(before.record.seen.ranges());
         all.extend(expand(learned.token.seen.ranges()));
         assert_eq!(expand(minted.write.ctx.ranges()), all);
@@ -101,6 +102,8 @@ impl World {
         let Mint { write, reply } = minted;
         let Replica { me, lines, known, .. } = &self.replicas[at];
         assert!(self.writes.iter().all(|other| other.write.dot != write.dot), "a dot is used once");
+        let mut own_writes = self.writes.iter().filter(|other| other.write.dot.actor == *me);
+        assert!(own_writes.all(|other| other.write.time < write.time), "times of one actor rise");
         assert!(
             each(covers).all(|index| self.writes[index].write.time < write.time),
             "later than what it replaces"

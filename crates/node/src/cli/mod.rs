@@ -7,6 +7,7 @@ mod explain;
 mod init;
 mod kv;
 mod server;
+mod start;
 mod status;
 mod table;
 
@@ -31,6 +32,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run one server
+    Start(Box<start::Start>),
     /// Make a cluster of servers that run and belong to none
     Init(init::Init),
     /// Run a whole cluster on this machine, each server a process of its own
@@ -50,6 +53,7 @@ enum Command {
 /// Runs what the command line says.
 pub fn run() -> ExitCode {
     let done = match Cli::parse().command {
+        Command::Start(start) => start.run(),
         Command::Init(init) => init.run(),
         Command::Dev(dev) => dev.run(),
         Command::Status(status) => status.run(),

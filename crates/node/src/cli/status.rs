@@ -1,12 +1,9 @@
-//! `status`: the servers of a cluster, each as it sees itself, and who sees it alive.
+//! `status`: the servers of a cluster, each as it says itself, and who sees it alive.
 
 use super::{Done, server::ServerFlags, table::columns};
-use crate::{
-    client::Client,
-    status::{MemberState, MemberStatus, ServerStatus},
-};
+use crate::client::{Client, MemberView, StatusView};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{process::ExitCode, time::Duration};
 
 /// Each of the other servers has this long to answer, in milliseconds.
@@ -22,70 +19,75 @@ pub struct Status {
     server: ServerFlags,
 }
 
-/// What a member said of itself, or why it said nothing.
-type Answer = Result<ServerStatus, String>;
+/// What a member said of itself, whole and as far as it is shown; or why it said nothing.
+type Answer = Result<(Value, StatusView), String>;
 
 impl Status {
     /// Asks one server, then all that it knows of.
     pub fn run(self) -> Done {
         let password = self.server.password()?;
-        let asked: ServerStatus = self.server.connect()?.json(&[b"CW.STATUS"])?;
-        let answers: Vec<Answer> =
-            asked.members.iter().map(|member| ask(member, &asked, password.as_deref())).collect();
+        let asked: Value = self.server.connect()?.json(&[b"CW.STATUS"])?;
+        let view: StatusView = serde_json::from_value(asked.clone())?;
+        let ask = |member: &MemberView| match member.own {
+            true => Ok((asked.clone(), view.clone())),
+            false => ask(member, password.as_deref()),
+        };
+        let answers: Vec<Answer> = view.members.iter().map(ask).collect();
         if self.json {
-            let servers: Vec<_> = asked
-                .members
-                .iter()
-                .zip(&answers)
-                .map(|(member, answer)| match answer {
-                    Ok(status) => json!({ "number": member.number, "status": status }),
-                    Err(why) => json!({ "number": member.number, "error": why }),
-                })
-                .collect();
+            let said = |(member, answer): (&MemberView, &Answer)| match answer {
+                Ok((status, _)) => json!({ "member": member.member, "status": status }),
+                Err(why) => json!({ "member": member.member, "error": why }),
+            };
+            let servers: Vec<Value> = view.members.iter().zip(&answers).map(said).collect();
             let all = json!({ "asked": self.server.server, "status": asked, "servers": servers });
             println!("{}", serde_json::to_string_pretty(&all)?);
         } else {
-            print!("{}", page(&self.server.server, &asked, &answers));
+            print!("{}", page(&self.server.server, &view, &answers));
         }
         Ok(ExitCode::SUCCESS)
     }
 }
 
-fn ask(member: &MemberStatus, asked: &ServerStatus, password: Option<&str>) -> Answer {
-    if member.state == MemberState::This {
-        return Ok(asked.clone());
-    }
+fn ask(member: &MemberView, password: Option<&str>) -> Answer {
     let timeout = Duration::from_millis(OTHERS_MS);
-    Client::connect(&member.addresses.cluster, password, timeout)
-        .and_then(|mut client| client.json(&[b"CW.STATUS"]))
-        .map_err(|error| error.to_string())
+    let said: Result<Value, _> = Client::connect(&member.addresses.cluster, password, timeout)
+        .and_then(|mut client| client.json(&[b"CW.STATUS"]));
+    let said = said.map_err(|error| error.to_string())?;
+    let view = serde_json::from_value(said.clone()).map_err(|error| error.to_string())?;
+    Ok((said, view))
 }
 
-fn page(server: &str, asked: &ServerStatus, answers: &[Answer]) -> String {
-    let Some(cluster) = &asked.cluster else {
-        return format!("{server} (node {}) belongs to no cluster yet: run `clockwise init`\n", asked.node);
+fn page(server: &str, asked: &StatusView, answers: &[Answer]) -> String {
+    let Some(cluster) = &asked.identity.cluster else {
+        return format!(
+            "{server} (node {}) belongs to no cluster yet: run `clockwise init`\n",
+            asked.identity.node
+        );
     };
-    let ready = asked.not_ready.as_deref().map_or("ready".to_owned(), |why| format!("not ready: {why}"));
     let mut text = format!(
-        "cluster {cluster}  epoch {}  replicas {}  {ready}\nas s{} at {server} sees it, and what each server says of itself\n\n",
-        asked.epoch,
+        "cluster {cluster}  epoch {}  replicas {}  {}\nas {} at {server} sees it\n\n",
+        asked.identity.epoch,
         asked.replicas,
-        asked.number.unwrap_or(0),
+        if asked.quorum { "every slot has a quorum" } else { "NOT every slot has a quorum" },
+        asked.name().unwrap_or("the server"),
     );
     let head = [
         "server",
         "state",
-        "alive for",
+        "seen by",
         "cluster port",
         "plain port",
         "dc",
         "rack",
         "weight",
+        "slots",
         "epoch",
+        "life",
         "shards",
         "keys",
+        "clients",
         "durability",
-        "pid",
+        "up",
         "version",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
@@ -94,52 +96,106 @@ fn page(server: &str, asked: &ServerStatus, answers: &[Answer]) -> String {
     }
     text.push_str(&columns(&rows));
     for (member, answer) in asked.members.iter().zip(answers) {
-        match answer {
-            Err(why) => text.push_str(&format!("\ns{}: {why}\n", member.number)),
-            Ok(status) if status.clock_skewed => {
-                text.push_str(&format!("\ns{}: its clock is off against two others\n", member.number));
-            }
-            Ok(_) => {}
+        if let Err(why) = answer {
+            text.push_str(&format!("\n{}: {why}", member.member));
         }
     }
-    text
+    text.trim_end().to_owned() + "\n"
 }
 
-fn row(member: &MemberStatus, answer: &Answer, answers: &[Answer]) -> Vec<String> {
-    let state = match member.state {
-        MemberState::This | MemberState::Live => "live",
-        MemberState::Suspected => "suspected",
-    };
-    let own = |part: fn(&ServerStatus) -> String| answer.as_ref().map_or("?".to_owned(), part);
+fn row(member: &MemberView, answer: &Answer, answers: &[Answer]) -> Vec<String> {
+    let own =
+        |part: fn(&StatusView) -> String| answer.as_ref().map_or("?".to_owned(), |(_, view)| part(view));
     vec![
-        format!("s{}", member.number),
-        state.to_owned(),
-        witnesses(member.number, answers),
+        member.member.clone(),
+        if member.live { "live" } else { "suspected" }.to_owned(),
+        witnesses(&member.member, answers),
         member.addresses.cluster.clone(),
         member.addresses.plain.clone(),
         member.dc.clone(),
         member.rack.clone(),
         member.weight.to_string(),
-        own(|status| status.epoch.to_string()),
-        own(|status| status.shards.to_string()),
-        own(|status| status.keys.to_string()),
-        own(|status| status.durability.clone()),
-        own(|status| status.pid.to_string()),
-        own(|status| status.version.clone()),
+        member.slots.to_string(),
+        own(|view| view.identity.epoch.to_string()),
+        own(|view| view.incarnation.to_string()),
+        own(|view| view.shards.to_string()),
+        own(|view| view.keys().to_string()),
+        own(|view| view.metrics.clients.to_string()),
+        own(|view| view.durability.clone()),
+        own(|view| span(view.uptime_ms)),
+        own(|view| view.identity.version.clone()),
     ]
 }
 
 /// The other servers that see a member alive.
-fn witnesses(number: u32, answers: &[Answer]) -> String {
-    let sees = |status: &&ServerStatus| {
-        status.members.iter().any(|other| other.number == number && other.state == MemberState::Live)
+fn witnesses(name: &str, answers: &[Answer]) -> String {
+    let sees = |view: &&StatusView| {
+        view.members.iter().any(|other| other.member == name && other.live && !other.own)
     };
-    let names: Vec<String> = answers
-        .iter()
-        .filter_map(|answer| answer.as_ref().ok())
-        .filter(sees)
-        .filter_map(|status| status.number)
-        .map(|number| format!("s{number}"))
-        .collect();
+    let views = answers.iter().filter_map(|answer| answer.as_ref().ok()).map(|(_, view)| view);
+    let names: Vec<&str> = views.filter(sees).filter_map(StatusView::name).collect();
     if names.is_empty() { "nobody".to_owned() } else { names.join(",") }
+}
+
+/// A time span in its two largest units.
+fn span(ms: u64) -> String {
+    let seconds = ms / 1_000;
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds}s"),
+        (0, 0, _) => format!("{minutes}m{}s", seconds % 60),
+        (0, _, _) => format!("{hours}h{minutes}m"),
+        _ => format!("{days}d{hours}h"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{page, span};
+    use crate::client::StatusView;
+    use serde_json::json;
+
+    fn view(own: &str, silent: &str) -> StatusView {
+        let members: Vec<_> = ["s1", "s2"]
+            .iter()
+            .map(|name| {
+                let address = format!("{name}:1");
+                json!({
+                    "member": name, "own": *name == own, "live": *name != silent, "dc": "dc1", "rack": "rack1",
+                    "weight": 1, "slots": 8192, "node": "00",
+                    "addresses": { "peer": address, "cluster": address, "plain": address, "http": address },
+                })
+            })
+            .collect();
+        let metrics = json!({ "clients": 4, "shards": [{ "live_keys": 3 }, { "live_keys": 4 }] });
+        let identity = json!({ "node": "00", "version": "0.1", "epoch": 1, "cluster": "abcd" });
+        serde_json::from_value(json!({
+            "identity": identity, "incarnation": 2, "durability": "sync", "shards": 2, "uptime_ms": 61_000,
+            "replicas": 3, "quorum": false, "members": members, "metrics": metrics,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_page_shows_states_witnesses_and_silence() {
+        let asked = view("s1", "s2");
+        let answers = [Ok((json!({}), asked.clone())), Err("s2:1: refused".to_owned())];
+        let page = page("s1:1", &asked, &answers);
+        let cells = |line: usize| page.lines().nth(line).unwrap().split_whitespace().collect::<Vec<_>>();
+        assert!(page.contains("NOT every slot has a quorum"), "{page}");
+        assert_eq!(cells(4)[..4], ["s1", "live", "nobody", "s1:1"]);
+        assert_eq!(cells(4)[8..], ["8192", "1", "2", "2", "7", "4", "sync", "1m1s", "0.1"]);
+        assert_eq!(cells(5)[..3], ["s2", "suspected", "nobody"]);
+        assert!(page.ends_with("\ns2: s2:1: refused\n"), "{page}");
+        let both = [Ok((json!({}), view("s1", ""))), Ok((json!({}), view("s2", "")))];
+        assert!(super::page("s1:1", &asked, &both).lines().nth(5).unwrap().contains("  s1  "));
+    }
+
+    #[test]
+    fn spans_have_two_units() {
+        assert_eq!(
+            [span(900), span(61_000), span(7_260_000), span(90_000_000)],
+            ["0s", "1m1s", "2h1m", "1d1h"]
+        );
+    }
 }

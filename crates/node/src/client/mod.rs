@@ -5,6 +5,7 @@
 mod describe;
 mod health;
 mod identified;
+mod status;
 
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ mod tests;
 pub use describe::to_json;
 pub use health::is_ready;
 pub use identified::{Identified, ServerAddresses};
+pub use status::{MemberView, StatusView};
 
 use bytes::BytesMut;
 use clockwise_wire::resp::{Reply, ReplyParser, encode_command};

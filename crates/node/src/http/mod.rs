@@ -8,6 +8,7 @@
 mod error;
 mod exposition;
 mod routes;
+mod served;
 
 #[cfg(test)]
 mod tests;

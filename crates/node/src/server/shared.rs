@@ -28,6 +28,8 @@ use std::{
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Life {
     pub(crate) incarnation: u32,
+    /// How many processes have started on this folder.
+    pub(crate) starts: u32,
     /// No timestamp at or below this is minted.
     pub(crate) clock_floor: Hlc,
     /// Timestamps up to this may be minted.

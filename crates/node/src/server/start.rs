@@ -72,6 +72,7 @@ impl Server {
         take_new_life_after_loss(&mut folder, &opened.report)?;
         let life = Life {
             incarnation: folder.identity.incarnation,
+            starts: folder.identity.starts,
             clock_floor: folder.clock_floor,
             clock_reserved: folder.identity.reserved,
         };

@@ -281,6 +281,7 @@ impl ShardState {
                 let config = ShardConfig {
                     me,
                     incarnation: life.incarnation,
+                    starts: life.starts,
                     shard: self.id,
                     shards: self.shared.shards,
                     durability: self.shared.settings.durability,

@@ -77,9 +77,13 @@ pub(super) fn value(args: &Args, index: usize) -> Result<Bytes, WireError> {
     if value.len() <= VALUE_BYTES { Ok(value) } else { Err(too_long("value", VALUE_BYTES)) }
 }
 
-/// All arguments from this one on, as keys.
+/// All arguments behind the command's name, as keys.
 pub(super) fn keys(args: &Args) -> Result<super::Keys, WireError> {
-    (1..args.len()).map(|index| key(args, index)).collect()
+    let mut keys = super::Keys::with_capacity(args.len() - 1);
+    for index in 1..args.len() {
+        keys.push(key(args, index)?);
+    }
+    Ok(keys)
 }
 
 #[cold]

@@ -141,6 +141,35 @@ fn a_usual_record_is_short() {
 }
 
 #[test]
+fn other_forms_of_the_same_record_are_refused() {
+    let read = |versions: &[u8]| {
+        // hi 0, seen s1: 1..2, no mark.
+        let mut bytes = Vec::from([1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 4, 2, 0]);
+        bytes.extend_from_slice(versions);
+        Record::decode(Bytes::from(bytes))
+    };
+    // One version (s1, 2): its context as a flag, and written out.
+    assert!(read(&[1, 8, 2, 2, 0, 0]).is_ok());
+    assert_eq!(read(&[1, 0, 2, 2, 0, 1, 4, 1, 0]), Err(Malformed));
+    // Two versions: the flag has no place, and their order is fixed.
+    assert!(read(&[2, 0, 2, 1, 0, 0, 0, 0, 2, 2, 0, 1, 4, 1, 0]).is_ok());
+    assert_eq!(read(&[2, 0, 2, 1, 0, 0, 0, 8, 2, 2, 0, 0]), Err(Malformed));
+    assert_eq!(read(&[2, 0, 2, 2, 0, 1, 4, 1, 0, 0, 2, 1, 0, 0, 0]), Err(Malformed));
+    assert_eq!(read(&[2, 0, 2, 1, 0, 0, 0, 0, 2, 1, 0, 0, 0]), Err(Malformed), "one dot twice");
+    assert_eq!(read(&[1, 24, 2, 2, 0, 0]), Err(Malformed), "an unknown flag");
+    assert_eq!(read(&[1, 8, 2, 0, 0, 0]), Err(Malformed), "counter 0");
+}
+
+#[test]
+fn a_write_claims_counters_from_one_on() {
+    let mut write = some_write(&mut fastrand::Rng::with_seed(8));
+    write.lo = 1;
+    assert!(read_write(&of_write(&write)).is_ok());
+    write.lo = 0;
+    assert_eq!(read_write(&of_write(&write)), Err(Malformed));
+}
+
+#[test]
 fn cut_bytes_are_refused() {
     let record = of_record(&only_version());
     for end in 1..record.len() {

@@ -81,13 +81,13 @@ fn two_clients_interleaved_end_with_two_siblings() {
         let mut servers = [Server::new(1), Server::new(2)];
         let mut tokens = [Token::EMPTY, Token::EMPTY];
         for round in 0..100u64 {
-            for client in 0..2 {
+            for (client, token) in tokens.iter_mut().enumerate() {
                 let at = client % coordinators;
-                let minted = servers[at].put(&tokens[client], client as u8, 2 * round + client as u64);
+                let minted = servers[at].put(token, client as u8, 2 * round + client as u64);
                 if coordinators == 2 {
                     servers[1 - at].receive_write(&minted);
                 }
-                tokens[client] = minted.reply;
+                *token = minted.reply;
             }
         }
         assert_eq!(servers[0].values(), [0, 1]);

@@ -103,6 +103,19 @@ fn trimming_keeps_the_newest_dot_and_each_actors_top() {
 }
 
 #[test]
+fn of_many_actors_the_highest_counters_stay() {
+    let mut seen = DotSet::EMPTY;
+    (1..=600).for_each(|member| seen.add_range(actor(member), 1, 1_000 - u64::from(member)));
+    let token = Token { seen, ..Token::EMPTY };
+    let newest = dot(600, 1);
+    let (sealed, cut) = token.seal_trimmed(&CLUSTER, b"key", newest);
+    let kept = open(&sealed, b"key").unwrap().seen;
+    let members: Vec<u32> = kept.ranges().iter().map(|range| range.actor.member.0).collect();
+    let expected: Vec<u32> = (1..600 - cut as u32).chain([600]).collect();
+    assert_eq!(members, expected);
+}
+
+#[test]
 fn trimming_always_fits() {
     let mut rng = fastrand::Rng::with_seed(2);
     for _ in 0..60 {

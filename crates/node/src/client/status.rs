@@ -1,0 +1,90 @@
+//! What a server says to `CW.STATUS`, as far as the command line reads it. Fields that are not named here are
+//! ignored, so that servers may say more.
+
+use super::ServerAddresses;
+use serde::Deserialize;
+
+/// One server's view.
+#[derive(Deserialize, Clone, Debug)]
+pub struct StatusView {
+    /// Who it is.
+    pub identity: IdentityView,
+    /// Its life, from 1.
+    pub incarnation: u32,
+    /// `sync` or `periodic`.
+    pub durability: String,
+    /// Shard threads.
+    pub shards: u16,
+    /// Milliseconds since it started.
+    pub uptime_ms: u64,
+    /// Copies of each slot; 0 without a layout.
+    pub replicas: u8,
+    /// A quorum of the owners of every slot answers.
+    pub quorum: bool,
+    /// All servers of the layout.
+    pub members: Vec<MemberView>,
+    /// Its numbers.
+    pub metrics: NumbersView,
+}
+
+/// Who a server is.
+#[derive(Deserialize, Clone, Debug)]
+pub struct IdentityView {
+    /// 40 hex digits.
+    pub node: String,
+    /// Of the program.
+    pub version: String,
+    /// Of the layout; 0 for none.
+    pub epoch: u64,
+    /// 32 hex digits.
+    pub cluster: Option<String>,
+}
+
+/// One member as another one sees it.
+#[derive(Deserialize, Clone, Debug)]
+pub struct MemberView {
+    /// Its name, as in clocks.
+    pub member: String,
+    /// Whether it is the server that says so.
+    pub own: bool,
+    /// Whether it answers.
+    pub live: bool,
+    /// Where it is reached.
+    pub addresses: ServerAddresses,
+    /// Data centre.
+    pub dc: String,
+    /// Rack.
+    pub rack: String,
+    /// Capacity.
+    pub weight: u16,
+    /// Slots for which the routing map names it.
+    pub slots: u64,
+}
+
+/// A few of a server's numbers.
+#[derive(Deserialize, Clone, Debug)]
+pub struct NumbersView {
+    /// Client connections.
+    pub clients: u64,
+    /// Each shard.
+    pub shards: Vec<ShardView>,
+}
+
+/// A few of a shard's numbers.
+#[derive(Deserialize, Clone, Debug)]
+pub struct ShardView {
+    /// Live keys in its cells, replicas among them.
+    pub live_keys: u64,
+}
+
+impl StatusView {
+    /// The name of the server that says all this, as in clocks.
+    pub fn name(&self) -> Option<&str> {
+        self.members.iter().find(|member| member.own).map(|member| member.member.as_str())
+    }
+
+    /// Live keys of which the server holds a copy.
+    pub fn keys(&self) -> u64 {
+        self.metrics.shards.iter().map(|shard| shard.live_keys).sum()
+    }
+}

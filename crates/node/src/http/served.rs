@@ -1,0 +1,172 @@
+//! The server's numbers, given names and units for Prometheus.
+
+use super::{Family, Sample, Served, Value};
+use crate::server::{HistogramSnapshot, MetricsSnapshot, ServerHandle, ShardNumbers};
+
+impl Served for ServerHandle {
+    fn ready(&self) -> Result<(), String> {
+        ServerHandle::ready(self)
+    }
+
+    fn families(&self) -> Vec<Family> {
+        let mut families = server(&self.metrics());
+        families.push(
+            Family::one(
+                "uptime",
+                "Time since this server started",
+                Value::Gauge(self.status().uptime_ms as f64 / 1_000.0),
+            )
+            .in_unit("seconds"),
+        );
+        families
+    }
+}
+
+fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
+    let outcomes = numbers.commands.iter().flat_map(|command| {
+        [("done", command.done), ("rejected", command.rejected), ("unknown", command.unknown)].map(
+            |(outcome, count)| Sample {
+                labels: vec![("command", command.command.to_owned()), ("outcome", outcome.to_owned())],
+                value: Value::Counter(count),
+            },
+        )
+    });
+    let mut families = vec![
+        Family {
+            name: "commands",
+            help: "Commands of clients by how they ended",
+            unit: None,
+            samples: outcomes.collect(),
+        },
+        latency("read_latency", "From the arrival of a read to its reply", &numbers.read_latency),
+        latency("write_latency", "From the arrival of a write to its reply", &numbers.write_latency),
+        latency("log_sync", "Duration of syncs of the commit log", &numbers.log_sync),
+        Family::one("log_backlog", "What waits for the commit log", gauge(numbers.log_backlog_bytes))
+            .in_unit("bytes"),
+        Family::one(
+            "refused_clients",
+            "Clients refused because there were too many",
+            Value::Counter(numbers.refused_clients),
+        ),
+        Family::one(
+            "owned_slots",
+            "Slots whose row of the routing map names an owner",
+            gauge(numbers.owned_slots),
+        ),
+        labelled("events", "What happened to replication, by name", "event", &numbers.events, Value::Counter),
+    ];
+    families.extend(SHARD_NUMBERS.iter().map(|(name, help, value)| {
+        Family {
+            name,
+            help,
+            unit: None,
+            samples: numbers
+                .shards
+                .iter()
+                .map(|shard| Sample { labels: vec![("shard", shard.shard.to_string())], value: value(shard) })
+                .collect(),
+        }
+    }));
+    families.push(engine(&numbers.shards));
+    families
+}
+
+type Read = fn(&ShardNumbers) -> Value;
+
+/// Numbers that every shard has.
+const SHARD_NUMBERS: [(&str, &str, Read); 16] = [
+    ("clients", "Client connections", |shard| gauge(shard.clients)),
+    ("operations", "Operations in flight", |shard| gauge(shard.operations)),
+    ("loading", "Operations that wait for a read from disk", |shard| gauge(shard.loading)),
+    ("links_up", "Links to other servers that are up", |shard| gauge(shard.links_up)),
+    ("links_wanted", "Links to other servers that there should be", |shard| gauge(shard.links_wanted)),
+    ("live_keys", "Keys with a live version, replicas among them", |shard| gauge(shard.live_keys)),
+    ("flushes", "Times that effects were carried out", |shard| Value::Counter(shard.flushes)),
+    ("client_bytes_in", "Bytes read from clients", |shard| Value::Counter(shard.client_bytes_in)),
+    ("client_bytes_out", "Bytes written to clients", |shard| Value::Counter(shard.client_bytes_out)),
+    ("peer_bytes_in", "Bytes read from other servers", |shard| Value::Counter(shard.peer_bytes_in)),
+    ("peer_bytes_out", "Bytes written to other servers", |shard| Value::Counter(shard.peer_bytes_out)),
+    ("messages_in", "Messages from other servers", |shard| Value::Counter(shard.messages_in)),
+    ("messages_out", "Messages to other servers", |shard| Value::Counter(shard.messages_out)),
+    ("send_failures", "Messages that found their link down or full", |shard| {
+        Value::Counter(shard.send_failures)
+    }),
+    ("misrouted", "Messages for slots of another shard", |shard| Value::Counter(shard.misrouted)),
+    ("slow_clients", "Clients cut off because they did not read", |shard| Value::Counter(shard.slow_clients)),
+];
+
+/// The engine's own numbers; some are levels and some are counts, so all are written as they stand.
+fn engine(shards: &[ShardNumbers]) -> Family {
+    let samples = shards.iter().flat_map(|shard| {
+        shard.engine.iter().map(|(name, value)| Sample {
+            labels: vec![("shard", shard.shard.to_string()), ("number", (*name).to_owned())],
+            value: gauge(*value),
+        })
+    });
+    Family {
+        name: "engine",
+        help: "Numbers of the storage engine, by name",
+        unit: None,
+        samples: samples.collect(),
+    }
+}
+
+fn labelled(
+    name: &'static str,
+    help: &'static str,
+    label: &'static str,
+    numbers: &[(&'static str, u64)],
+    value: fn(u64) -> Value,
+) -> Family {
+    let sample = |(of, number): &(&str, u64)| Sample {
+        labels: vec![(label, (*of).to_owned())],
+        value: value(*number),
+    };
+    Family { name, help, unit: None, samples: numbers.iter().map(sample).collect() }
+}
+
+/// Buckets of powers of two microseconds, as seconds.
+fn latency(name: &'static str, help: &'static str, histogram: &HistogramSnapshot) -> Family {
+    let last = HistogramSnapshot::BUCKETS - 1;
+    let bound = |at: usize| if at == last { f64::INFINITY } else { (1u64 << at) as f64 / 1e6 };
+    let buckets = histogram.buckets.iter().enumerate().map(|(at, count)| (bound(at), *count)).collect();
+    Family::one(name, help, Value::Histogram { sum: histogram.sum_us as f64 / 1e6, buckets })
+        .in_unit("seconds")
+}
+
+fn gauge(value: u64) -> Value {
+    Value::Gauge(value as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::exposition, server};
+    use crate::server::{CommandCounts, MetricsSnapshot, ShardNumbers};
+
+    #[test]
+    fn every_number_has_a_name() {
+        let mut numbers = MetricsSnapshot {
+            commands: vec![CommandCounts { command: "get", done: 3, rejected: 2, unknown: 1 }],
+            shards: vec![ShardNumbers {
+                shard: 1,
+                live_keys: 9,
+                engine: vec![("tables", 4)],
+                ..Default::default()
+            }],
+            events: vec![("read_repair", 5)],
+            ..Default::default()
+        };
+        numbers.read_latency.buckets[7] = 2;
+        let text = exposition::encode(server(&numbers)).unwrap();
+        for line in [
+            "clockwise_commands_total{command=\"get\",outcome=\"unknown\"} 1",
+            "clockwise_read_latency_seconds_bucket{le=\"0.000128\"} 2",
+            "clockwise_read_latency_seconds_bucket{le=\"+Inf\"} 2",
+            "clockwise_live_keys{shard=\"1\"} 9.0",
+            "clockwise_engine{shard=\"1\",number=\"tables\"} 4.0",
+            "clockwise_events_total{event=\"read_repair\"} 5",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+    }
+}

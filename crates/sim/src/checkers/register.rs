@@ -1,0 +1,77 @@
+//! Strict plain reads and writes of at least a majority: a read sees every write that completed before it began,
+//! and never goes back, across all clients.
+
+use super::{Case, time_of};
+use crate::history::{Class, Operation, Seen};
+
+/// What a read of a register returned.
+type Got<'a> = Option<&'a Seen>;
+
+pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
+    if case.key.class != Class::Register {
+        return;
+    }
+    let reads: Vec<(u64, &Operation, Got<'_>)> =
+        case.reads.iter().map(|(number, read, versions)| (*number, *read, plain(versions))).collect();
+    for &(number, read, got) in &reads {
+        check_writes(case, read.invoked_us, got, &format!("read {number}"), found);
+        for (earlier, _, before) in reads.iter().filter(|(_, earlier, _)| earlier.ended_us < read.invoked_us)
+        {
+            if let Some(what) = goes_back(case, *before, got) {
+                found.push(format!("read {number} went back behind read {earlier}: {what}"));
+            }
+        }
+    }
+    let Some(survivors) = case.survivors() else { return };
+    let got = plain(survivors);
+    check_writes(case, u64::MAX, got, "the last read", found);
+    for (earlier, _, before) in &reads {
+        if let Some(what) = goes_back(case, *before, got) {
+            found.push(format!("the last read went back behind read {earlier}: {what}"));
+        }
+    }
+}
+
+fn plain(versions: &[Seen]) -> Got<'_> {
+    versions.iter().max_by_key(|seen| (seen.time, seen.dot))
+}
+
+fn check_writes(case: &Case<'_>, began_us: u64, got: Got<'_>, reader: &str, found: &mut Vec<String>) {
+    for (number, (write, _)) in &case.writes {
+        let Some(time) = time_of(write).filter(|_| write.ended_us < began_us) else { continue };
+        match got {
+            None => found.push(format!("{reader} got nothing although write {number} had completed")),
+            Some(seen) if seen.time < time => {
+                found.push(format!(
+                    "{reader} got {:?} of an earlier time than completed write {number}",
+                    seen.value
+                ));
+            }
+            Some(seen) if completed_before(case, seen, write.invoked_us) => {
+                let value = seen.value;
+                found.push(format!(
+                    "{reader} got {value:?}, completed before the completed write {number} began"
+                ));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// Whether the write of this value had completed at an instant.
+fn completed_before(case: &Case<'_>, seen: &Seen, at_us: u64) -> bool {
+    let write = seen.value.and_then(|value| case.writes.get(&value));
+    write.is_some_and(|(write, _)| write.answered_us() < at_us)
+}
+
+/// What is wrong with reading `after` when `before` had been read.
+fn goes_back(case: &Case<'_>, before: Got<'_>, after: Got<'_>) -> Option<String> {
+    let before = before?;
+    let Some(after) = after else { return Some(format!("nothing after {:?}", before.value)) };
+    if (after.time, after.dot) < (before.time, before.dot) {
+        return Some(format!("{:?} after the later {:?}", after.value, before.value));
+    }
+    let (write, _) = case.writes.get(&before.value?)?;
+    let older = after.value != before.value && completed_before(case, after, write.invoked_us);
+    older.then(|| format!("{:?}, completed before {:?} began", after.value, before.value))
+}

@@ -1,0 +1,229 @@
+//! What goes wrong, when, and for how long. Every fault that begins is counted, and every one ends.
+
+use crate::{
+    event::{Event, Mend},
+    network::Cut,
+    random::{chance, span, weighted},
+    server::{State, Stop},
+    world::World,
+};
+use clockwise_core::{
+    ids::Epoch,
+    layout::{Layout, LayoutSpec},
+};
+
+/// A kind of fault.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Kind {
+    /// A server is stopped cleanly and started.
+    Restart,
+    /// A server's process is killed.
+    Kill,
+    /// A server loses its power.
+    Power,
+    /// Some servers lose their power at once.
+    PowerSome,
+    /// All servers lose their power at once.
+    PowerAll,
+    /// A process stands still.
+    Pause,
+    /// A link's session breaks.
+    Reset,
+    /// One direction of a link is cut.
+    OneWay,
+    /// A link is cut: with three servers a partition that is not transitive.
+    Pair,
+    /// The servers fall into two parts.
+    Split,
+    /// One direction of a link is slow.
+    Slow,
+    /// A disk is slow.
+    SlowDisk,
+    /// A wall clock steps.
+    Jump,
+    /// A wall clock runs fast or slow.
+    Drift,
+}
+
+/// How many kinds there are.
+pub(crate) const KINDS: usize = 14;
+
+const ALL: [Kind; KINDS] = [
+    Kind::Restart,
+    Kind::Kill,
+    Kind::Power,
+    Kind::PowerSome,
+    Kind::PowerAll,
+    Kind::Pause,
+    Kind::Reset,
+    Kind::OneWay,
+    Kind::Pair,
+    Kind::Split,
+    Kind::Slow,
+    Kind::SlowDisk,
+    Kind::Jump,
+    Kind::Drift,
+];
+
+/// Longest time that a fault lasts.
+const LASTS_US: u64 = 1_500_000;
+/// Furthest that a clock jumps beyond the bound.
+const BEYOND_US: u64 = 2_000_000;
+
+impl World {
+    /// Lets the next fault happen.
+    pub(crate) fn fault(&mut self) {
+        let kind = ALL[weighted(&mut self.fault_rng, &self.plan.weights)];
+        let servers = self.servers.len();
+        let one = self.fault_rng.usize(0..servers);
+        let other = (one + self.fault_rng.usize(1..servers)) % servers;
+        self.stats.faults += 1;
+        self.note(|| format!("fault {kind:?} at s{} (s{})", one + 1, other + 1));
+        match kind {
+            Kind::Restart => self.halt(one, Stop::Clean),
+            Kind::Kill => self.halt(one, Stop::Kill),
+            Kind::Power => self.halt(one, Stop::Power),
+            Kind::PowerSome => {
+                self.halt(one, Stop::Power);
+                self.halt(other, Stop::Power);
+            }
+            Kind::PowerAll => (0..servers).for_each(|server| self.halt(server, Stop::Power)),
+            Kind::Pause => self.pause(one),
+            Kind::Reset => self.break_link(one, other),
+            Kind::OneWay => self.cut_for_a_while(&[(one, other)]),
+            Kind::Pair => self.cut_for_a_while(&[(one, other), (other, one)]),
+            Kind::Split => self.split(),
+            Kind::Slow => {
+                let slowness = self.fault_rng.u64(5..=100);
+                self.network.slow(one, other, slowness);
+                let lasts = self.lasts();
+                self.queue.after(lasts, Event::Mend(Mend::Speed { from: one, to: other }));
+            }
+            Kind::SlowDisk => {
+                self.servers[one].disk_slowness = self.fault_rng.u64(5..=60);
+                let lasts = self.lasts();
+                self.queue.after(lasts, Event::Mend(Mend::Disk { server: one }));
+            }
+            Kind::Jump => self.jump(one),
+            Kind::Drift => {
+                let at_us = self.queue.now_us();
+                let drift_ppm = self.fault_rng.i64(-20_000..=20_000);
+                self.servers[one].clock.drift(drift_ppm, at_us);
+            }
+        }
+    }
+
+    fn lasts(&mut self) -> u64 {
+        span(&mut self.fault_rng, 1_000, LASTS_US)
+    }
+
+    /// Ends a server's process, and lets another start after a while.
+    pub(crate) fn halt(&mut self, server: usize, how: Stop) {
+        if self.servers[server].state == State::Down {
+            return;
+        }
+        if how == Stop::Clean && self.servers[server].state == State::Paused {
+            self.resume(server);
+        }
+        self.stop_server(server, how);
+        let lasts = span(&mut self.fault_rng, 5_000, LASTS_US);
+        let life = self.servers[server].life;
+        self.note(|| format!("s{} down ({how:?}) for {lasts} us", server + 1));
+        self.queue.after(lasts, Event::Mend(Mend::Start { server, life }));
+    }
+
+    fn pause(&mut self, server: usize) {
+        if self.servers[server].state != State::Running {
+            return;
+        }
+        self.servers[server].state = State::Paused;
+        let lasts = self.lasts();
+        let life = self.servers[server].life;
+        self.queue.after(lasts, Event::Mend(Mend::Resume { server, life }));
+    }
+
+    fn jump(&mut self, server: usize) {
+        let at_us = self.queue.now_us();
+        let beyond = chance(&mut self.fault_rng, self.plan.beyond_per_mille);
+        let bound = if beyond { BEYOND_US } else { self.plan.skew_us } as i64;
+        let offset_us = self.fault_rng.i64(-bound..=bound);
+        self.servers[server].clock.jump(offset_us, at_us);
+    }
+
+    fn split(&mut self) {
+        let servers = self.servers.len();
+        let sides: Vec<bool> = (0..servers).map(|_| self.fault_rng.bool()).collect();
+        let cuts: Vec<(usize, usize)> = (0..servers)
+            .flat_map(|a| (0..servers).map(move |b| (a, b)))
+            .filter(|(a, b)| sides[*a] != sides[*b])
+            .collect();
+        self.cut_for_a_while(&cuts);
+    }
+
+    fn cut_for_a_while(&mut self, directions: &[(usize, usize)]) {
+        let lasts = self.lasts();
+        // Stalling and swallowing show in different ways; a cut that closes connections is known at once.
+        let cut = if self.fault_rng.bool() { Cut::Stall } else { Cut::Swallow };
+        let closes = chance(&mut self.fault_rng, 400);
+        for &(from, to) in directions {
+            let number = self.network.cut(from, to, cut);
+            self.queue.after(lasts, Event::Mend(Mend::Link { from, to, cut: number }));
+            // What a cut swallowed is missing from its session: no link of that session may live on.
+            if closes || cut == Cut::Swallow {
+                let late = if closes { 0 } else { lasts };
+                self.doom_link(from, to, late);
+            }
+        }
+    }
+
+    /// Lets a fault end.
+    pub(crate) fn mend(&mut self, mend: Mend) {
+        match mend {
+            Mend::Start { server, life } => {
+                if self.servers[server].state == State::Down && self.servers[server].life == life {
+                    self.start_server(server);
+                }
+            }
+            Mend::Resume { server, life } => {
+                if self.servers[server].state == State::Paused && self.servers[server].life == life {
+                    self.resume(server);
+                }
+            }
+            Mend::Link { from, to, cut } => {
+                let (session, arrivals) = self.network.mend(from, to, cut, self.queue.now_us());
+                for (at_us, bytes) in arrivals {
+                    self.queue.at(at_us, Event::Frame { from, to, session, bytes });
+                }
+            }
+            Mend::Break { a, b } => self.break_link(a, b),
+            Mend::Speed { from, to } => self.network.slow(from, to, 1),
+            Mend::Disk { server } => self.servers[server].disk_slowness = 1,
+        }
+    }
+
+    /// A new layout with the same members at other places of the ring: every slot moves. It is put on all servers
+    /// but one, so that the old one has no quorum left, and clients go on with keys that they never used before.
+    pub(crate) fn change_layout(&mut self) {
+        let late = self.fault_rng.usize(0..self.servers.len());
+        let spec = self.layout.spec();
+        let mut members = spec.members.clone();
+        for member in &mut members {
+            member.token_seed = self.fault_rng.u64(..);
+        }
+        let spec = LayoutSpec { epoch: Epoch(spec.epoch.0 + 1), members, ..spec.clone() };
+        let layout = Layout::new(spec).expect("the members are those of a layout that was accepted");
+        let bytes = bytes::Bytes::from(layout.encode());
+        self.layout = std::sync::Arc::new(layout);
+        self.stats.faults += 1;
+        self.note(|| format!("fault: new layout on all but s{}", late + 1));
+        for server in (0..self.servers.len()).filter(|server| *server != late) {
+            if self.servers[server].process.is_some() {
+                self.install_layout(server, bytes.clone());
+            } else {
+                let saved = self.servers[server].disk.save_layout(bytes.clone());
+                self.must(server, saved);
+            }
+        }
+        self.begin_phase();
+    }
+}

@@ -1,0 +1,136 @@
+//! The end of a run: everything is healed, and every key is read.
+
+use crate::{
+    client::Answer,
+    history::{End, Final, Operation, What},
+    server::State,
+    world::World,
+};
+use clockwise_core::{
+    request::{Level, Need, Op, Request},
+    slot::Slot,
+};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long a healed cluster is left alone, in microseconds: longer than any request lives.
+const CALM_US: u64 = 3_500_000;
+/// How long the last reads may take, in microseconds.
+const LAST_US: u64 = 4_000_000;
+/// How often a last read is tried.
+const TRIES: usize = 3;
+
+impl World {
+    /// Ends all faults: links whole, servers up, clocks right.
+    pub(crate) fn heal(&mut self) {
+        self.healing = true;
+        self.note(|| "heal".to_owned());
+        let at_us = self.queue.now_us();
+        for server in &self.servers {
+            self.spread.note(server.clock.ahead_us(at_us));
+        }
+        for (a, b) in self.network.calm(at_us) {
+            self.break_link(a, b);
+        }
+        for server in 0..self.servers.len() {
+            let host = &mut self.servers[server];
+            host.disk_slowness = 1;
+            host.clock.drift(0, at_us);
+            host.clock.jump(0, at_us);
+            match host.state {
+                State::Down => self.start_server(server),
+                State::Paused => self.resume(server),
+                State::Running => {}
+            }
+        }
+    }
+
+    /// Asks a server on behalf of the run.
+    pub(crate) fn ask(&mut self, server: usize, key: usize, op: Op, level: Level) -> u64 {
+        let name = self.history.keys[key].name.clone();
+        let number = self.begin(Operation {
+            client: usize::MAX,
+            key,
+            what: What::Read,
+            level,
+            server,
+            life: 0,
+            owner: false,
+            invoked_us: self.queue.now_us(),
+            ended_us: u64::MAX,
+            end: End::Open,
+        });
+        self.knock(server, number, Request { key: name, op, level, timeout_ms: 1_500 }, None);
+        number
+    }
+
+    /// Waits for the answers to these operations.
+    fn collect(&mut self, asked: &BTreeSet<u64>) -> BTreeMap<u64, Answer> {
+        let until_us = self.queue.now_us() + LAST_US;
+        let mut answers = BTreeMap::new();
+        while answers.len() < asked.len() && self.queue.now_us() < until_us && self.step() {
+            let inbox = std::mem::take(&mut self.inbox);
+            answers.extend(inbox.into_iter().filter(|(number, _)| asked.contains(number)));
+        }
+        answers
+    }
+
+    /// Reads every key of the last phase at all owners, then through other servers, then asks each owner what it
+    /// holds.
+    pub(crate) fn read_all(&mut self) {
+        self.run_for(CALM_US);
+        let phase = self.history.phase;
+        let used: BTreeSet<usize> = self.history.operations.iter().map(|operation| operation.key).collect();
+        let keys: Vec<usize> =
+            used.into_iter().filter(|key| self.history.keys[*key].phase == phase).collect();
+        let mut reads = BTreeMap::new();
+        for _ in 0..TRIES {
+            let asked: BTreeMap<u64, usize> = keys
+                .iter()
+                .filter(|key| !reads.contains_key(*key))
+                .map(|key| *key)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(|key| (self.ask_any(key, Op::Get, Level { need: Need::All, strict: true }), key))
+                .collect();
+            for (number, answer) in self.collect(&asked.keys().copied().collect()) {
+                if let Answer::Read { seen, .. } = answer {
+                    reads.insert(asked[&number], seen);
+                }
+            }
+        }
+        let mut others: BTreeMap<u64, usize> = BTreeMap::new();
+        for key in &keys {
+            for (op, need) in [(Op::Get, Need::One), (Op::Get, Need::Quorum), (Op::Explain, Need::All)] {
+                let strict = need != Need::One;
+                others.insert(self.ask_any(*key, op, Level { need, strict }), *key);
+            }
+        }
+        let mut answers: BTreeMap<usize, Vec<Answer>> = BTreeMap::new();
+        for (number, answer) in self.collect(&others.keys().copied().collect()) {
+            answers.entry(others[&number]).or_default().push(answer);
+        }
+        for key in keys {
+            let answers = answers.remove(&key).unwrap_or_default();
+            let last = self.last_of(key, reads.remove(&key), answers);
+            self.history.finals.push(last);
+        }
+    }
+
+    fn ask_any(&mut self, key: usize, op: Op, level: Level) -> u64 {
+        let server = self.work_rng.usize(0..self.servers.len());
+        self.ask(server, key, op, level)
+    }
+
+    fn last_of(&self, key: usize, read: Option<Vec<crate::history::Seen>>, answers: Vec<Answer>) -> Final {
+        let owners = self.layout.owners(Slot::of(&self.history.keys[key].name)).len();
+        let mut last = Final { key, read, others: Vec::new(), holdings: Vec::new(), owners };
+        for answer in answers {
+            match answer {
+                Answer::Read { seen, .. } => last.others.push(seen),
+                Answer::Explained(holdings) => last.holdings = holdings,
+                _ => {}
+            }
+        }
+        last
+    }
+}

@@ -1,0 +1,216 @@
+//! What the clients did and heard: the only thing, with what is read after healing, that the checkers look at.
+
+use bytes::Bytes;
+use clockwise_core::{
+    hlc::Hlc,
+    ids::Dot,
+    request::{Level, Rejected},
+    version::{DotSet, Kind, Record, Value},
+};
+
+/// How a key is used; each way has promises of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Class {
+    /// Causal reads, writes and deletes at any level.
+    Causal,
+    /// Plain reads, writes and deletes at any level.
+    Plain,
+    /// Both, and expiries.
+    Mixed,
+    /// Plain reads and writes at strict levels of at least a majority.
+    Register,
+    /// Causal reads and writes at strict levels of at least a majority.
+    StrictCausal,
+    /// One client writes on with the context of its last write, at any level.
+    Chain,
+    /// One client reads, then writes with the context of the read, at levels that overlap.
+    Loner,
+}
+
+/// A key of the run.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    /// Its name.
+    pub(crate) name: Bytes,
+    /// How it is used.
+    pub(crate) class: Class,
+    /// In which phase of the run it is used; a new layout begins a new phase with new keys.
+    pub(crate) phase: u32,
+    /// Whether it is ever deleted.
+    pub(crate) deletes: bool,
+}
+
+/// What a client asked for.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// A read of all versions, or of the plain value.
+    Read,
+    /// A write.
+    Write(Writing),
+}
+
+/// What a client wrote. The value's name is the number of the operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Writing {
+    /// Plain or causal.
+    pub(crate) plain: bool,
+    /// Without a value.
+    pub(crate) delete: bool,
+    /// With an expiry.
+    pub(crate) expires: bool,
+    /// Causal: the operations whose values came with the token.
+    pub(crate) direct: Vec<u64>,
+}
+
+/// One version in an answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Seen {
+    /// The operation that wrote it; `None` if the bytes are not of this run, or are freed.
+    pub(crate) value: Option<u64>,
+    /// The bytes are gone.
+    pub(crate) freed: bool,
+    /// Hidden at the instant of the answer, on the clock of the server that answered.
+    pub(crate) expired: bool,
+    /// Its name.
+    pub(crate) dot: Dot,
+    /// What it replaced.
+    pub(crate) ctx: DotSet,
+    /// Its time.
+    pub(crate) time: Hlc,
+    /// A plain write.
+    pub(crate) register: bool,
+}
+
+/// How an operation ended.
+#[derive(Clone, Debug)]
+pub(crate) enum End {
+    /// Not yet.
+    Open,
+    /// These versions.
+    Read(Vec<Seen>),
+    /// Acknowledged, with its time.
+    Written(Hlc),
+    /// Certainly not applied.
+    Rejected(Rejected),
+    /// No server took it: not even sent.
+    Refused,
+    /// A read without an answer.
+    Failed,
+    /// A write that may have landed.
+    Unknown,
+}
+
+/// One operation of one client.
+#[derive(Clone, Debug)]
+pub(crate) struct Operation {
+    pub(crate) client: usize,
+    /// Index into [`History::keys`].
+    pub(crate) key: usize,
+    pub(crate) what: What,
+    pub(crate) level: Level,
+    /// The server that was asked, and which of its processes took it (0: none).
+    pub(crate) server: usize,
+    pub(crate) life: u64,
+    /// Whether that server owned a replica and so coordinated itself.
+    pub(crate) owner: bool,
+    pub(crate) invoked_us: u64,
+    /// When it ended; `u64::MAX` as long as it has not.
+    pub(crate) ended_us: u64,
+    pub(crate) end: End,
+}
+
+impl Operation {
+    /// What it wrote, if it is a write.
+    pub(crate) fn writing(&self) -> Option<&Writing> {
+        match &self.what {
+            What::Write(writing) => Some(writing),
+            What::Read => None,
+        }
+    }
+
+    /// Whether it is an acknowledged write.
+    pub(crate) fn acknowledged(&self) -> bool {
+        matches!(self.end, End::Written(_))
+    }
+
+    /// Whether it is a write that cannot have landed.
+    pub(crate) fn void(&self) -> bool {
+        matches!(self.end, End::Rejected(_) | End::Refused)
+    }
+
+    /// When a write was acknowledged; never, if it was not.
+    pub(crate) fn answered_us(&self) -> u64 {
+        if self.acknowledged() { self.ended_us } else { u64::MAX }
+    }
+
+    /// The versions that a read returned.
+    pub(crate) fn versions(&self) -> Option<&[Seen]> {
+        match &self.end {
+            End::Read(seen) => Some(seen),
+            _ => None,
+        }
+    }
+}
+
+/// What was read of a key after healing.
+#[derive(Clone, Debug)]
+pub(crate) struct Final {
+    /// Index into [`History::keys`].
+    pub(crate) key: usize,
+    /// What the last strict read of all replicas returned; `None` if none succeeded.
+    pub(crate) read: Option<Vec<Seen>>,
+    /// What reads through other servers returned.
+    pub(crate) others: Vec<Vec<Seen>>,
+    /// What each owner then said that it holds; `None` if its copy is damaged.
+    pub(crate) holdings: Vec<(u32, Option<Record>)>,
+    /// The key's owners.
+    pub(crate) owners: usize,
+}
+
+/// Everything that the checkers look at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct History {
+    /// All keys.
+    pub(crate) keys: Vec<Key>,
+    /// All operations, in the order in which they began; the index is the operation's number.
+    pub(crate) operations: Vec<Operation>,
+    /// What was read after healing, of keys of the last phase.
+    pub(crate) finals: Vec<Final>,
+    /// The last phase.
+    pub(crate) phase: u32,
+    /// How many owners a key has.
+    pub(crate) owners: usize,
+}
+
+/// The bytes that an operation writes.
+pub(crate) fn value_of(operation: u64, padding: usize) -> Bytes {
+    let mut bytes = format!("{operation}:").into_bytes();
+    bytes.resize(bytes.len() + padding, b'.');
+    Bytes::from(bytes)
+}
+
+/// The operation that wrote these bytes.
+fn writer_of(bytes: &[u8]) -> Option<u64> {
+    let end = bytes.iter().position(|byte| *byte == b':')?;
+    std::str::from_utf8(&bytes[..end]).ok()?.parse().ok()
+}
+
+/// What a client sees of a record.
+pub(crate) fn seen_in(record: &Record, wall_ms: u64) -> Vec<Seen> {
+    record
+        .versions
+        .iter()
+        .map(|version| Seen {
+            value: match &version.value {
+                Value::Bytes(bytes) => writer_of(bytes),
+                Value::Freed => None,
+            },
+            freed: version.value == Value::Freed,
+            expired: version.expired(wall_ms),
+            dot: version.dot,
+            ctx: version.ctx.clone(),
+            time: version.time,
+            register: version.kind == Kind::Register,
+        })
+        .collect()
+}

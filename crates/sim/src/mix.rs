@@ -1,0 +1,219 @@
+//! Mixes: named ways to be unkind. A mix and a seed make a plan, and a plan makes a run.
+
+use crate::{
+    faults::{KINDS, Kind},
+    network::Style,
+    random::{chance, stream},
+    workload::Shares,
+};
+use clockwise_core::canary::Canary;
+use fastrand::Rng;
+
+/// What a run is mostly about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mix {
+    /// Clean restarts, short pauses and reset links.
+    Calm,
+    /// Cuts, partitions, slow, lossy and doubling links.
+    Network,
+    /// Kills and power cuts of one, some and all servers, slow disks.
+    Crash,
+    /// Skewed, drifting and jumping wall clocks over slow links.
+    Clock,
+    /// A new layout that some servers learn late.
+    Layout,
+    /// All of it.
+    Everything,
+}
+
+impl Mix {
+    /// All mixes.
+    pub const ALL: [Mix; 6] = [Mix::Calm, Mix::Network, Mix::Crash, Mix::Clock, Mix::Layout, Mix::Everything];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mix::Calm => "calm",
+            Mix::Network => "network",
+            Mix::Crash => "crash",
+            Mix::Clock => "clock",
+            Mix::Layout => "layout",
+            Mix::Everything => "everything",
+        }
+    }
+
+    /// The mix with this name.
+    pub fn parse(name: &str) -> Option<Mix> {
+        Mix::ALL.into_iter().find(|mix| mix.name() == name)
+    }
+
+    /// The weights of its faults.
+    fn weights(self) -> [u32; KINDS] {
+        let mut weights = [0; KINDS];
+        for (kind, weight) in self.faults() {
+            weights[*kind as usize] = *weight;
+        }
+        weights
+    }
+
+    fn faults(self) -> &'static [(Kind, u32)] {
+        match self {
+            Mix::Calm => &[(Kind::Restart, 3), (Kind::Pause, 3), (Kind::Reset, 4)],
+            Mix::Network | Mix::Layout => &[
+                (Kind::Reset, 2),
+                (Kind::OneWay, 4),
+                (Kind::Pair, 3),
+                (Kind::Split, 3),
+                (Kind::Slow, 5),
+                (Kind::Pause, 1),
+                (Kind::Kill, 1),
+            ],
+            Mix::Crash => &[
+                (Kind::Restart, 3),
+                (Kind::Kill, 5),
+                (Kind::Power, 5),
+                (Kind::PowerSome, 3),
+                (Kind::PowerAll, 3),
+                (Kind::SlowDisk, 3),
+                (Kind::OneWay, 1),
+                (Kind::Slow, 2),
+            ],
+            Mix::Clock => &[
+                (Kind::Jump, 6),
+                (Kind::Drift, 4),
+                (Kind::Slow, 6),
+                (Kind::OneWay, 2),
+                (Kind::Pause, 1),
+                (Kind::Kill, 1),
+                (Kind::Restart, 1),
+            ],
+            Mix::Everything => &[
+                (Kind::Restart, 2),
+                (Kind::Kill, 3),
+                (Kind::Power, 3),
+                (Kind::PowerSome, 1),
+                (Kind::PowerAll, 1),
+                (Kind::Pause, 2),
+                (Kind::Reset, 2),
+                (Kind::OneWay, 3),
+                (Kind::Pair, 2),
+                (Kind::Split, 2),
+                (Kind::Slow, 4),
+                (Kind::SlowDisk, 2),
+                (Kind::Jump, 2),
+                (Kind::Drift, 1),
+            ],
+        }
+    }
+}
+
+/// What the servers keep their data in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StoreKind {
+    /// The real engine on a simulated disk.
+    Files,
+    /// A store without files, to tell whose fault it is.
+    Memory,
+}
+
+/// Everything about a run that is fixed before it begins.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) mix: Mix,
+    pub(crate) canary: Canary,
+    pub(crate) store: StoreKind,
+    /// How many shards the processes of each server have.
+    pub(crate) shards: Vec<u16>,
+    /// N.
+    pub(crate) replicas: u8,
+    pub(crate) style: Style,
+    pub(crate) clients: usize,
+    /// Client operations, at least.
+    pub(crate) operations: u64,
+    /// Faults, at least.
+    pub(crate) faults: u64,
+    /// Time that clients take between an answer and the next operation, at most.
+    pub(crate) think_us: u64,
+    /// Time between faults, at most.
+    pub(crate) gap_us: u64,
+    /// Furthest that a wall clock is off, in the normal way of things.
+    pub(crate) skew_us: u64,
+    /// Jumps in a thousand that go further.
+    pub(crate) beyond_per_mille: u32,
+    pub(crate) weights: [u32; KINDS],
+    pub(crate) shares: Shares,
+    /// No level is below a majority: what a minority acknowledged under an old layout is nobody's to find.
+    pub(crate) majorities: bool,
+    /// Lookups in a thousand that need the disk.
+    pub(crate) cold_per_mille: u32,
+    /// How long a sync of the log takes.
+    pub(crate) sync_us: (u64, u64),
+}
+
+/// Client operations that make a seed.
+pub const OPERATIONS: u64 = 1_000;
+/// Faults that make a seed.
+pub const FAULTS: u64 = 10;
+
+impl Plan {
+    /// The plan of a seed.
+    pub(crate) fn new(mix: Mix, seed: u64, canary: Canary, store: StoreKind) -> Plan {
+        let mut rng = stream(seed, "plan", 0);
+        let servers = match rng.u32(0..10) {
+            0..=3 => 3,
+            4..=5 => 4,
+            6..=8 => 5,
+            _ => rng.usize(6..=7),
+        };
+        let servers = if mix == Mix::Layout { 5 } else { servers };
+        let replicas = if servers >= 5 && mix != Mix::Layout && chance(&mut rng, 200) { 5 } else { 3 };
+        Plan {
+            seed,
+            mix,
+            canary,
+            store,
+            shards: (0..servers).map(|_| rng.u16(1..=3)).collect(),
+            replicas,
+            style: style(mix, &mut rng),
+            clients: rng.usize(6..=14),
+            operations: OPERATIONS,
+            faults: FAULTS,
+            think_us: 1_000 * rng.u64(5..=60),
+            gap_us: 1_000 * rng.u64(150..=450),
+            // Two clocks are then at most 500 ms apart.
+            skew_us: if chance(&mut rng, 700) { 250_000 } else { 1_000 },
+            beyond_per_mille: if mix == Mix::Clock { 150 } else { 0 },
+            weights: mix.weights(),
+            shares: shares(mix, &mut rng),
+            majorities: mix == Mix::Layout,
+            cold_per_mille: [0, 20, 300][rng.usize(0..3)],
+            sync_us: [(200, 2_000), (1_000, 20_000)][rng.usize(0..2)],
+        }
+    }
+}
+
+fn style(mix: Mix, rng: &mut Rng) -> Style {
+    let wild = matches!(mix, Mix::Network | Mix::Everything) && chance(rng, 350);
+    Style {
+        delay_low_us: 50,
+        delay_high_us: [500, 3_000, 20_000][rng.usize(0..3)],
+        straggle_per_mille: [0, 10, 50][rng.usize(0..3)],
+        drop_per_mille: if wild { rng.u32(0..30) } else { 0 },
+        double_per_mille: if wild { rng.u32(0..100) } else { 0 },
+        ordered: !wild,
+        budget: if chance(rng, 200) { 16 } else { 512 },
+    }
+}
+
+fn shares(mix: Mix, rng: &mut Rng) -> Shares {
+    match mix {
+        Mix::Layout => Shares { shared: [2, 1, 0, 2, 2], own: 1 },
+        Mix::Clock => Shares { shared: [1, 3, 2, 5, 1], own: 1 },
+        _ => match rng.u32(0..4) {
+            0 => Shares { shared: [0, 0, 0, 4, 3], own: 2 },
+            1 => Shares { shared: [3, 3, 3, 0, 0], own: 2 },
+            _ => Shares { shared: [3, 2, 2, 3, 3], own: 2 },
+        },
+    }
+}
