@@ -1,17 +1,21 @@
 //! Every cap of the data path in one table, with the relations that must hold between them.
 
-use clockwise_core::limits::{OPERATIONS, RECORD_BYTES, SILENT_MS};
+use clockwise_core::limits::{OPERATIONS, RECORD_BYTES, SILENT_MS, VALUE_BYTES};
 
 /// Most shards of a server: a cell is the smallest thing that a shard can own.
 pub const SHARDS: usize = clockwise_core::limits::CELLS as usize;
 /// Commands in flight per client connection; more wait in the socket.
 pub const CONNECTION_OPERATIONS: usize = 1_024;
+/// Commands in flight on a client connection when the next one is a read: nobody knows how long its reply will be.
+pub const CONNECTION_READS: usize = 256;
+/// The same on a new connection; it grows by one with every reply.
+pub const CONNECTION_FIRST_READS: usize = 32;
 /// Requests of one command with many keys that are in flight at a time.
 pub const GATHER_WINDOW: usize = 256;
 /// Reply bytes that a connection may owe before no further command of it starts.
 pub const OUTPUT_SOFT_BYTES: usize = 1024 * 1024;
 /// Reply bytes at which a connection is closed.
-pub const OUTPUT_HARD_BYTES: usize = 64 * 1024 * 1024;
+pub const OUTPUT_HARD_BYTES: usize = 320 * 1024 * 1024;
 /// Reply bytes of one command with many keys.
 pub const GATHER_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes that wait for one peer link; a message that finds more counts as "no answer".
@@ -55,6 +59,7 @@ pub const ACCEPT_PAUSE_MS: u64 = 100;
 
 const _: () = assert!(OUTPUT_SOFT_BYTES < OUTPUT_HARD_BYTES);
 const _: () = assert!(OUTPUT_HARD_BYTES > GATHER_BYTES + RECORD_BYTES);
+const _: () = assert!(OUTPUT_HARD_BYTES > CONNECTION_READS * (VALUE_BYTES + 1024) + OUTPUT_SOFT_BYTES);
 const _: () = assert!(LINK_BYTES >= RECORD_BYTES);
 const _: () = assert!(GATHER_WINDOW <= CONNECTION_OPERATIONS && CONNECTION_OPERATIONS < OPERATIONS);
 const _: () = assert!(REDIAL_FIRST_MS < REDIAL_LAST_MS && REDIAL_LAST_MS <= SILENT_MS);

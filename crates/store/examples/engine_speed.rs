@@ -11,7 +11,12 @@ use clockwise_core::{
     storage::{Lookup, Mutation, Storage},
 };
 use clockwise_store::{Disk, Engine, Log, Options, RealDisk, SimDisk, open};
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
 const KEYS: u64 = 200_000;
 
@@ -135,7 +140,7 @@ fn ordered_map(record: &[u8]) {
     walk("(BTreeMap alone: get)", 2_000_000, &mut map, false);
 }
 
-fn durable(folder: &PathBuf, batch: u64, seconds: f64) {
+fn durable(folder: &Path, batch: u64, seconds: f64) {
     let disk = Arc::new(RealDisk::open(folder).expect("the folder is free"));
     let mut bench = Bench::new(disk, 32 << 20, 32 << 20);
     let record = [7; 100];

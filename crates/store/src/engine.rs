@@ -63,6 +63,8 @@ pub struct Engine {
     compacting: Option<usize>,
     /// Tables that no lookup will be given any more; removed when the last running one is done.
     gone: Vec<Arc<Table>>,
+    /// Memtables that are in tables now.
+    dropped: Vec<Arc<cell::Frozen>>,
     flushed: Vec<Flushed>,
     space: SpaceWatch,
     failed: bool,
@@ -126,6 +128,7 @@ impl Engine {
             work_due: true,
             compacting: None,
             gone: Vec::new(),
+            dropped: Vec::new(),
             flushed: Vec::new(),
             space: SpaceWatch { nearly_full, due: false, running: false, checked_at_bytes: 0 },
             failed: false,

@@ -64,6 +64,8 @@ pub(crate) struct WriteOp {
     /// What replicas know that beat this plain write.
     pub(crate) learned: Option<Token>,
     pub(crate) second_round: bool,
+    /// Who holds the first round, once the second has begun.
+    pub(crate) first_acks: SmallVec<[Ack; 4]>,
 }
 
 /// A write as it was minted here.

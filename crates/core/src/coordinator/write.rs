@@ -42,6 +42,7 @@ impl Shard {
             outstanding: Members::new(),
             learned: None,
             second_round: false,
+            first_acks: SmallVec::new(),
         };
         let op = self.operations.insert(Operation {
             origin,
@@ -163,7 +164,7 @@ impl Shard {
         let beaten = write.learned.is_some() && !write.second_round && write.basis == Basis::Plain;
         if beaten && required > owners / 2 && !self.config.canary.is(Canary::NoSecondRound) {
             write.second_round = true;
-            write.acks.clear();
+            write.first_acks = core::mem::take(&mut write.acks);
             write.outstanding.clear();
             // Late answers to the first round must not count for the second.
             let Some(op) = self.operations.rename(op) else { return };
@@ -173,6 +174,20 @@ impl Shard {
         if beaten {
             cx.out.events.push(Event::BeatenBelowMajority);
         }
+        self.write_done(op, cx);
+    }
+
+    /// Before its second round a write that had seen the first one took its place: nothing is left to be done, and
+    /// the first round was acknowledged.
+    pub(crate) fn write_overtaken<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+        let Some(operation) = self.operations.get(op) else { return };
+        if let Kind::Write(write) = &mut operation.kind {
+            write.acks = core::mem::take(&mut write.first_acks);
+        }
+        self.write_done(op, cx);
+    }
+
+    fn write_done<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(operation) = self.operations.remove(op) else { return };
         let Kind::Write(write) = operation.kind else { return };
         let Some(minted) = write.minted else { return };

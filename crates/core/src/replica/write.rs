@@ -25,6 +25,10 @@ impl Shard {
         mut current: Current,
         cx: &mut Context<'_, S>,
     ) {
+        let me = self.actor;
+        if self.first_round(op).is_some_and(|first| overtaken(first, &current.record, me)) {
+            return self.write_overtaken(op, cx);
+        }
         if let Err(reason) = self.may_mint(slot, cx) {
             return self.write_rejected(op, reason, cx);
         }
@@ -32,7 +36,7 @@ impl Shard {
         let Some(clock) = self.clock.mint(cx.now) else {
             return self.write_rejected(op, Rejected::NotReady, cx);
         };
-        let (me, epoch, canary) = (self.actor, self.layout.epoch(), self.config.canary);
+        let (epoch, canary) = (self.layout.epoch(), self.config.canary);
         let Some(operation) = self.operations.get(op) else { return };
         let Kind::Write(write) = &operation.kind else { return };
         let nothing = Token::EMPTY;
@@ -41,10 +45,7 @@ impl Shard {
             Basis::Plain => Intent::Plain { learned },
             Basis::Causal(token) => Intent::Causal(token),
         };
-        let payload = match &write.minted {
-            Some(first) => second_payload(&first.write, &current.record, me),
-            None => write.payload.clone(),
-        };
+        let payload = write.payload.clone();
         let had_versions = !current.record.versions.is_empty();
         let existed = current.record.plain(cx.now.wall_ms).is_some();
         let input = MintInput { key: &key, me, lines: &lines, clock, intent, payload, epoch, canary };
@@ -57,6 +58,14 @@ impl Shard {
         }
         let lsn = self.keep(slot, &key, had_versions, &current.record, cx);
         self.write_minted(op, Minted { write: mint.write, reply: mint.reply, lsn }, existed, cx);
+    }
+
+    /// The first round of a write that is about to be written once more.
+    fn first_round(&mut self, op: OpId) -> Option<&Write> {
+        match &self.operations.get(op)?.kind {
+            Kind::Write(write) => write.minted.as_ref().map(|minted| &minted.write),
+            _ => None,
+        }
     }
 
     /// Whether this server may mint now; if not, nothing was applied.
@@ -147,34 +156,24 @@ impl Shard {
     }
 }
 
-/// What the second round writes: the first round's payload, unless a plain write that saw the first one has
-/// replaced it here; then that one is lifted instead, so that nobody sees the value change back.
-pub(crate) fn second_payload(
-    first: &Write,
-    record: &version::Record,
-    me: crate::ids::Actor,
-) -> version::Payload {
-    use version::{Kind as VersionKind, Payload, Value};
-    let own = Some((first.time, first.dot));
-    if record.mark == own {
-        return first.payload.clone();
+/// Whether a write that had seen this plain one has already taken its place here. To write once more would bring back
+/// what was overwritten; and nothing may be done on behalf of the other write, which can have been overwritten in its
+/// turn where this server does not know it yet.
+fn overtaken(first: &Write, record: &version::Record, me: crate::ids::Actor) -> bool {
+    if record.versions.iter().any(|version| version.ctx.contains(first.dot)) {
+        return true;
     }
-    let later = record.versions.iter().find(|v| v.kind == VersionKind::Register);
-    match later {
-        Some(v) if v.ctx.contains(first.dot) => match &v.value {
-            Value::Bytes(bytes) => Payload::Value { bytes: bytes.clone(), expires_ms: v.expires_ms },
-            Value::Freed => Payload::Delete,
-        },
-        Some(_) => first.payload.clone(),
-        // A plain delete: if it was minted here after the first round, it saw it.
-        None => match record.mark {
-            Some((_, dot))
-                if dot.actor == me && dot.actor == first.dot.actor && dot.counter > first.dot.counter =>
-            {
-                Payload::Delete
-            }
-            _ => first.payload.clone(),
-        },
+    let own = Some((first.time, first.dot));
+    let live = record.versions.iter().any(|version| version.dot == first.dot);
+    let register = record.versions.iter().any(|version| version.kind == version::Kind::Register);
+    match record.mark {
+        // Still the highest, but gone: what replaced it was deleted since.
+        mark if mark == own => !live && first.payload != version::Payload::Delete,
+        // A plain delete that was minted here after it has seen it.
+        Some((_, dot)) => {
+            !register && dot.actor == me && dot.actor == first.dot.actor && dot.counter > first.dot.counter
+        }
+        None => false,
     }
 }
 

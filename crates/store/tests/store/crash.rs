@@ -63,7 +63,7 @@ fn crash(plan: &Plan) -> Result<u64, String> {
     let mut rng = Rng::with_seed(plan.seed);
     let disk = SimDisk::new(plan.seed ^ plan.cut_after << 20);
     // With small segments the log turns over many times, in recycled files.
-    let segment_bytes = if plan.seed % 2 == 0 { 32 << 10 } else { 16 << 10 };
+    let segment_bytes = if plan.seed.is_multiple_of(2) { 32 << 10 } else { 16 << 10 };
     let options = Options { canary: plan.canary, segment_bytes, ..small(1 + rng.usize(..3)) };
     let mut history = History::default();
     let mut serial = 0;

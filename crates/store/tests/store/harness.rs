@@ -114,13 +114,12 @@ impl Server {
         match self.engine(slot).get(slot, key) {
             Lookup::Hit(found) => Ok(Some(found.record)),
             Lookup::Miss(_) => Ok(None),
-            Lookup::Job(id) => loop {
+            Lookup::Job(id) => {
                 self.settle();
-                let at =
-                    self.loaded.iter().position(|loaded| loaded.job == id).expect("the lookup is answered");
+                let at = self.loaded.iter().position(|loaded| loaded.job == id).expect("it is answered");
                 let loaded = self.loaded.swap_remove(at);
-                return loaded.result.map(|found| found.map(|found| found.record));
-            },
+                loaded.result.map(|found| found.map(|found| found.record))
+            }
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The real disk, in a folder of its own that goes when the test ends.
 
 use crate::harness::{Change, Op, Server, key, small};
-use clockwise_store::{Disk, RealDisk, meta};
+use clockwise_store::{Disk, Engine, Job, JobDone, Log, LogBatch, RealDisk, meta};
 use std::{
     path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
+        mpsc,
     },
+    thread,
 };
 
 struct Folder(PathBuf);
@@ -88,4 +90,68 @@ fn answers_like_the_trait_says() {
     meta::save(&disk, "identity", b"two").expect("saves again");
     assert_eq!(meta::load(&disk, "identity").expect("reads").as_deref(), Some(&b"two"[..]));
     assert!(meta::load(&disk, "other").expect("reads").is_none());
+}
+
+#[test]
+fn jobs_run_on_other_threads() {
+    fn is_send<T: Send>() {}
+    is_send::<(Engine, Log, Job, JobDone, LogBatch)>();
+
+    let folder = Folder::new();
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(&folder.0).expect("a new folder"));
+    let mut server = Server::open(Arc::clone(&disk), &small(2)).expect("opens");
+    let (to_workers, jobs) = mpsc::channel::<Job>();
+    let jobs = std::sync::Mutex::new(jobs);
+    let (to_engine, results) = mpsc::channel();
+    let mut running = 0;
+    thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    let job = jobs.lock().expect("nobody panics").recv();
+                    let Ok(job) = job else { return };
+                    if to_engine.send(job.run(&*disk)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        let to_workers = to_workers;
+        for round in 0..2000u32 {
+            let (slot, key) = key(round % 48);
+            let record = format!("{round} {}", "v".repeat(300)).into_bytes();
+            server.apply(&Op { slot, changes: vec![Change::Put(key, record, 0)] });
+            if round % 64 == 63 {
+                server.commit().expect("no fault");
+            }
+            server.collect();
+            for job in server.jobs.drain(..) {
+                running += 1;
+                to_workers.send(job).expect("workers listen");
+            }
+            while let Ok(done) = results.try_recv() {
+                running -= 1;
+                server.engines[done.shard()].on_job_done(done, &mut server.loaded);
+            }
+        }
+        while running > 0 {
+            let done = results.recv().expect("workers answer");
+            running -= 1;
+            server.engines[done.shard()].on_job_done(done, &mut server.loaded);
+            server.collect();
+            for job in server.jobs.drain(..) {
+                running += 1;
+                to_workers.send(job).expect("workers listen");
+            }
+        }
+    });
+    assert!(
+        server.engines.iter().all(|engine| engine.stats().compactions > 0 && engine.stats().failed_jobs == 0)
+    );
+    for number in 0..48 {
+        let (slot, key) = key(number);
+        let newest = (0..2000).rev().find(|round| round % 48 == number).expect("each key was written");
+        let found = server.get(slot, &key).expect("readable").expect("written");
+        assert!(found.starts_with(format!("{newest} ").as_bytes()));
+    }
 }
