@@ -108,9 +108,13 @@ impl Shard {
 
     /// Ends an operation.
     pub(crate) fn finish<S: Storage>(&mut self, op: OpId, outcome: Outcome, cx: &mut Context<'_, S>) {
-        if let Some(operation) = self.operations.remove(op) {
-            self.answer_origin(operation.origin, outcome, cx);
+        let Some(operation) = self.operations.remove(op) else { return };
+        if let Kind::Write(write) = operation.kind {
+            for follower in write.followers {
+                self.write_overtaken(follower, None, cx);
+            }
         }
+        self.answer_origin(operation.origin, outcome, cx);
     }
 
     /// Tells whoever asked.

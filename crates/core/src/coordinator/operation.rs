@@ -2,7 +2,7 @@
 //! deadlines in coarse ticks.
 
 use crate::{
-    ids::{Epoch, Lsn, MemberNumber},
+    ids::{Dot, Epoch, Lsn, MemberNumber},
     limits::OPERATIONS,
     message::{OpId, Stamp},
     request::{Ack, Basis, Holding, Level, Request, Ticket},
@@ -66,6 +66,8 @@ pub(crate) struct WriteOp {
     pub(crate) second_round: bool,
     /// Who holds the first round, once the second has begun.
     pub(crate) first_acks: SmallVec<[Ack; 4]>,
+    /// Beaten writes that this one overtook before their second round: they are done when it is.
+    pub(crate) followers: Vec<OpId>,
 }
 
 /// A write as it was minted here.
@@ -221,6 +223,14 @@ impl Operations {
     pub(crate) fn rename(&mut self, op: OpId) -> Option<OpId> {
         let operation = self.remove(op)?;
         Some(self.insert(operation))
+    }
+
+    /// The write under way that minted this dot.
+    pub(crate) fn minting(&mut self, dot: Dot) -> Option<&mut Operation> {
+        self.entries.iter_mut().filter_map(|entry| entry.operation.as_mut()).find(|operation| {
+            let Kind::Write(write) = &operation.kind else { return false };
+            write.minted.as_ref().is_some_and(|minted| minted.write.dot == dot)
+        })
     }
 
     /// Names of all operations, in a fixed order.

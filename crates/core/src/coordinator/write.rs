@@ -4,7 +4,7 @@
 use super::operation::{Kind, Members, Minted, Operation, Origin, WriteOp};
 use crate::{
     canary::Canary,
-    ids::MemberNumber,
+    ids::{Dot, MemberNumber},
     message::{Body, OpId, WriteVerdict},
     outbox::Event,
     replica::{Task, Waiter},
@@ -14,6 +14,7 @@ use crate::{
     storage::Storage,
     version::{Payload, Token},
 };
+use alloc::vec::Vec;
 use smallvec::SmallVec;
 
 impl Shard {
@@ -43,6 +44,7 @@ impl Shard {
             learned: None,
             second_round: false,
             first_acks: SmallVec::new(),
+            followers: Vec::new(),
         };
         let op = self.operations.insert(Operation {
             origin,
@@ -177,9 +179,23 @@ impl Shard {
         self.write_done(op, cx);
     }
 
-    /// Before its second round a write that had seen the first one took its place: nothing is left to be done, and
-    /// the first round was acknowledged.
-    pub(crate) fn write_overtaken<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
+    /// Before its second round a plain write that had seen the first one took its place here. To write once more
+    /// would bring back what was overwritten. If the other one is under way here for a majority, it will end above
+    /// all that beat this one, which is then done with it; else nobody knows.
+    pub(crate) fn write_overtaken<S: Storage>(&mut self, op: OpId, by: Option<Dot>, cx: &mut Context<'_, S>) {
+        let Some(operation) = self.operations.get(op) else { return };
+        let required = operation.required.min(255) as u8;
+        let majority = self.layout.owners(operation.slot).len() / 2 + 1;
+        let leader =
+            by.and_then(|dot| self.operations.minting(dot)).filter(|leader| leader.required >= majority);
+        match leader.map(|leader| &mut leader.kind) {
+            Some(Kind::Write(leader)) => leader.followers.push(op),
+            _ => self.finish(op, Outcome::Unknown { required, acked: 0 }, cx),
+        }
+    }
+
+    /// The write that overtook this one is done.
+    fn write_followed<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(operation) = self.operations.get(op) else { return };
         if let Kind::Write(write) = &mut operation.kind {
             write.acks = core::mem::take(&mut write.first_acks);
@@ -189,7 +205,10 @@ impl Shard {
 
     fn write_done<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(operation) = self.operations.remove(op) else { return };
-        let Kind::Write(write) = operation.kind else { return };
+        let Kind::Write(mut write) = operation.kind else { return };
+        for follower in core::mem::take(&mut write.followers) {
+            self.write_followed(follower, cx);
+        }
         let Some(minted) = write.minted else { return };
         let receipt = Receipt {
             epoch: operation.epoch,

@@ -3,7 +3,7 @@
 use super::Current;
 use crate::{
     coordinator::operation::{Kind, Minted},
-    ids::MemberNumber,
+    ids::{Dot, MemberNumber},
     limits::RECORD_BYTES,
     message::{Body, OpId, WriteVerdict},
     outbox::{Action, Event},
@@ -26,8 +26,8 @@ impl Shard {
         cx: &mut Context<'_, S>,
     ) {
         let me = self.actor;
-        if self.first_round(op).is_some_and(|first| overtaken(first, &current.record, me)) {
-            return self.write_overtaken(op, cx);
+        if let Some(by) = self.first_round(op).and_then(|first| overtaken(first, &current.record, me)) {
+            return self.write_overtaken(op, by, cx);
         }
         if let Err(reason) = self.may_mint(slot, cx) {
             return self.write_rejected(op, reason, cx);
@@ -156,25 +156,25 @@ impl Shard {
     }
 }
 
-/// Whether a write that had seen this plain one has already taken its place here. To write once more would bring back
-/// what was overwritten; and nothing may be done on behalf of the other write, which can have been overwritten in its
-/// turn where this server does not know it yet.
-fn overtaken(first: &Write, record: &version::Record, me: crate::ids::Actor) -> bool {
-    if record.versions.iter().any(|version| version.ctx.contains(first.dot)) {
-        return true;
+/// Whether a write that had seen this plain one has already taken its place here; the inner dot is that one's, if it
+/// is a plain write that is known. Nothing may be written on its behalf: it can have been overwritten in its turn
+/// where this server does not know it yet.
+fn overtaken(first: &Write, record: &version::Record, me: crate::ids::Actor) -> Option<Option<Dot>> {
+    let heir = record.versions.iter().find(|version| version.ctx.contains(first.dot));
+    if let Some(heir) = heir {
+        return Some((heir.kind == version::Kind::Register).then_some(heir.dot));
     }
-    let own = Some((first.time, first.dot));
     let live = record.versions.iter().any(|version| version.dot == first.dot);
     let register = record.versions.iter().any(|version| version.kind == version::Kind::Register);
-    match record.mark {
+    let (time, dot) = record.mark?;
+    if (time, dot) == (first.time, first.dot) {
         // Still the highest, but gone: what replaced it was deleted since.
-        mark if mark == own => !live && first.payload != version::Payload::Delete,
-        // A plain delete that was minted here after it has seen it.
-        Some((_, dot)) => {
-            !register && dot.actor == me && dot.actor == first.dot.actor && dot.counter > first.dot.counter
-        }
-        None => false,
+        return (!live && first.payload != version::Payload::Delete).then_some(None);
     }
+    // A plain delete that was minted here after it has seen it.
+    let deleted =
+        !register && dot.actor == me && dot.actor == first.dot.actor && dot.counter > first.dot.counter;
+    deleted.then_some(Some(dot))
 }
 
 /// Roughly the encoded size of a record, in bytes; exact enough for a cap.

@@ -10,6 +10,8 @@ mod dev;
 mod harness;
 mod kill_all;
 mod kill_one;
+mod levels;
 mod paused;
 mod peers;
 mod redis_clients;
+mod versions;
