@@ -20,6 +20,8 @@ pub const OUTPUT_HARD_BYTES: usize = 320 * 1024 * 1024;
 pub const GATHER_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes that wait for one peer link; a message that finds more counts as "no answer".
 pub const LINK_BYTES: usize = 8 * 1024 * 1024;
+/// What answers may wait beyond that.
+pub const LINK_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// Buffers larger than this are given back when they are empty.
 pub const KEEP_BUFFER_BYTES: usize = 256 * 1024;
 /// Room for a client's bytes at first, and what is always left for more.
@@ -48,6 +50,8 @@ pub const HANDSHAKES: usize = 256;
 pub const REDIAL_FIRST_MS: u64 = 50;
 /// Longest pause before a peer is dialled again, in milliseconds.
 pub const REDIAL_LAST_MS: u64 = 1_000;
+/// A connection that the other side should dial is dialled from here after this long, or half of it.
+pub const DIAL_BACK_MS: u64 = 3_000;
 /// A server that comes back must answer this long before the routing map names it again, in milliseconds.
 pub const MAP_RETURN_MS: u64 = 1_000;
 /// Requests in flight have this long to finish at a clean stop, in milliseconds.

@@ -68,7 +68,9 @@ impl Report {
         };
         let store = if self.store == StoreKind::Memory { " --store memory" } else { "" };
         let (mix, seed) = (self.mix.name(), self.seed);
-        format!("cargo run --release -p clockwise-sim -- --seeds 1 --seed {seed} --mix {mix}{canary}{store} --trace")
+        format!(
+            "cargo run --release -p clockwise-sim -- --seeds 1 --seed {seed} --mix {mix}{canary}{store} --trace"
+        )
     }
 }
 

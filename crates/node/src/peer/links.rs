@@ -4,7 +4,10 @@
 //! replaced by a newer one and never the other way round.
 
 use super::pairs;
-use crate::{limits::LINK_BYTES, shard::output::Output};
+use crate::{
+    limits::{LINK_ANSWER_BYTES, LINK_BYTES},
+    shard::output::Output,
+};
 use clockwise_core::{ids::MemberNumber, message::Message, shard::LinkState};
 use clockwise_wire::peer::encode_frame;
 use std::{collections::BTreeMap, rc::Rc};
@@ -162,6 +165,8 @@ impl Links {
     ) {
         self.scratch.clear();
         let single = to.len() == 1;
+        // A peer that was away for a while comes back to a full link; what it asks then must still be answered.
+        let budget = LINK_BYTES + if message.is_answer() { LINK_ANSWER_BYTES } else { 0 };
         if !single && encode_frame(&message, self.cluster_tag, &mut self.scratch).is_err() {
             failed.extend(to.iter().map(|&peer| (peer, message.clone())));
             return;
@@ -170,7 +175,7 @@ impl Links {
             let sent = self.peers.get_mut(&peer).and_then(|found| {
                 let shard = pairs::shard_of(message.slot, found.shards?);
                 let output = &mut found.places.get_mut(&shard)?.link.as_mut()?.output;
-                if output.waiting() >= LINK_BYTES {
+                if output.waiting() >= budget {
                     return None;
                 }
                 if single {
