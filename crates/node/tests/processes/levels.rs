@@ -38,7 +38,8 @@ fn sees(cluster: &TestCluster, server: usize, alive: usize) {
     super::harness::eventually("the servers that answer are known", Duration::from_secs(10), || {
         let enough = cluster.call(server, &["CW.GET", "k", "R", &all]);
         let more = (alive + 1).to_string();
-        let too_many = alive < 3 && !matches!(cluster.call(server, &["CW.GET", "k", "R", &more]), Reply::Error(_));
+        let too_many =
+            alive < 3 && !matches!(cluster.call(server, &["CW.GET", "k", "R", &more]), Reply::Error(_));
         !matches!(enough, Reply::Error(_)) && !too_many
     });
 }
