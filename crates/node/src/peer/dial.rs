@@ -3,7 +3,7 @@
 //! After a failure it waits 50 ms to 1 s with jitter and tries again, without end. A reason that repeats is logged
 //! once.
 
-use super::{handshake, receive::adopt_dialled, socket};
+use super::{handshake, links::Followed, receive::adopt_dialled, socket};
 use crate::{
     limits::{HANDSHAKE_MS, REDIAL_FIRST_MS, REDIAL_LAST_MS},
     server::Shared,
@@ -34,7 +34,7 @@ pub(crate) fn follow(shard: &ShardRef) {
     let Some(layout) = shared.layout() else { return };
     let others = || layout.spec().members.iter().filter(|member| member.node != shared.node);
     let members: Vec<_> = others().map(|member| (member.number, shared.book.shards(member.number))).collect();
-    let (needed, changes) = state.links.follow(cluster_tag(&layout.spec().cluster), &members);
+    let Followed { needed, changes } = state.links.follow(cluster_tag(&layout.spec().cluster), &members);
     for (peer, change) in changes {
         state.on_link(peer, change);
     }

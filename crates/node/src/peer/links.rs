@@ -36,6 +36,15 @@ struct Peer {
     up: bool,
 }
 
+/// What follows from a layout.
+#[derive(Debug)]
+pub(super) struct Followed {
+    /// The remote shards that need a link.
+    pub(super) needed: Vec<(MemberNumber, u16)>,
+    /// Members whose state changed.
+    pub(super) changes: Vec<(MemberNumber, LinkState)>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Links {
@@ -56,13 +65,8 @@ impl Links {
         self.cluster_tag
     }
 
-    /// Follows the layout: which members there are, with the number of shards of those that said so. Answers the
-    /// remote shards that need a link now, and whose state changed.
-    pub(super) fn follow(
-        &mut self,
-        cluster_tag: u64,
-        members: &[(MemberNumber, Option<u16>)],
-    ) -> (Vec<(MemberNumber, u16)>, Vec<(MemberNumber, LinkState)>) {
+    /// Follows the layout: which members there are, with the number of shards of those that said so.
+    pub(super) fn follow(&mut self, cluster_tag: u64, members: &[(MemberNumber, Option<u16>)]) -> Followed {
         self.cluster_tag = cluster_tag;
         let gone = |number: &MemberNumber| members.iter().all(|(member, _)| member != number);
         let mut changes = Vec::new();
@@ -85,7 +89,7 @@ impl Links {
             needed.extend(places.into_iter().map(|shard| (number, shard)));
             changes.extend(peer.judge().map(|state| (number, state)));
         }
-        (needed, changes)
+        Followed { needed, changes }
     }
 
     pub(super) fn place(&mut self, peer: MemberNumber, shard: u16) -> Option<&mut Place> {

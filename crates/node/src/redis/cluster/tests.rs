@@ -117,9 +117,8 @@ fn from_nodes(text: &str) -> Vec<String> {
         let words: Vec<&str> = line.split(' ').collect();
         for range in &words[8..] {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
-            for slot in first.parse::<usize>().unwrap()..=last.parse().unwrap() {
-                masters[slot] = words[0].to_owned();
-            }
+            let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+            masters[first..=last].fill(words[0].to_owned());
         }
     }
     masters
