@@ -39,7 +39,8 @@ impl Shard {
             }
             return;
         }
-        if message.epoch != self.layout.epoch() && answers(&message.body) {
+        let stale = message.epoch != self.layout.epoch() && !self.config.canary.is(Canary::StaleEpochAccepted);
+        if stale && answers(&message.body) {
             // An answer given under another layout does not count; the layout that is on its way starts the
             // operation anew.
             return;
