@@ -128,9 +128,11 @@ fn servers_do_not_outlive_a_killed_dev() {
     process.kill();
     eventually("all servers are gone", Duration::from_secs(5), || ports.iter().all(|port| refuses(*port)));
     // And they stopped in order, so that the next start is a clean one.
-    let log = folder.path().join("data/server1.log");
-    eventually("it stops cleanly", Duration::from_secs(5), || {
-        fs::read_to_string(&log).unwrap().contains("stopped cleanly")
+    eventually("all stopped cleanly", Duration::from_secs(5), || {
+        (1..=3).all(|server| {
+            let log = folder.path().join(format!("data/server{server}.log"));
+            fs::read_to_string(log).unwrap().contains("stopped cleanly")
+        })
     });
     Dev::start(reserved, folder, BACK).stop();
 }
