@@ -23,7 +23,12 @@ impl Files {
     }
 
     /// Recovery: one engine a shard. Damage is an error, since nothing here damages what was synced.
-    pub(crate) fn open(&mut self, shards: u16, hash_seed: u64, canary: Canary) -> Result<Vec<Engine>, String> {
+    pub(crate) fn open(
+        &mut self,
+        shards: u16,
+        hash_seed: u64,
+        canary: Canary,
+    ) -> Result<Vec<Engine>, String> {
         let options = Options {
             shards: usize::from(shards),
             // Small enough that a run of a few seconds flushes, merges and reads cold.

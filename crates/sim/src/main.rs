@@ -37,7 +37,14 @@ fn main() -> ExitCode {
 }
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> {
-    let mut wanted = Wanted { seeds: 20, first: 1, mix: None, canaries: vec![Canary::None], store: StoreKind::Files, trace: false };
+    let mut wanted = Wanted {
+        seeds: 20,
+        first: 1,
+        mix: None,
+        canaries: vec![Canary::None],
+        store: StoreKind::Files,
+        trace: false,
+    };
     while let Some(flag) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{flag} needs a value"));
         let number = |text: String| text.parse().map_err(|_| format!("{text} is not a number"));

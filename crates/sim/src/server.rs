@@ -127,12 +127,7 @@ pub(crate) struct Build {
 
 impl Server {
     /// A server with an empty data folder into which `init` wrote the first layout.
-    pub(crate) fn new(
-        build: Build,
-        mut disk: Disk,
-        layout: &Layout,
-        clock: Clock,
-    ) -> Result<Server, String> {
+    pub(crate) fn new(build: Build, mut disk: Disk, layout: &Layout, clock: Clock) -> Result<Server, String> {
         let minted = Identity::mint(build.node, clock.now(0));
         // `init` ran to its end, so the first process is the first life.
         disk.save_layout(Bytes::from(layout.encode()))?;
