@@ -44,6 +44,22 @@ pub struct Message {
     pub body: Body,
 }
 
+impl Message {
+    /// Whether it answers something that the receiver asked.
+    pub fn is_answer(&self) -> bool {
+        matches!(
+            self.body,
+            Body::WriteAck { .. }
+                | Body::ReadAck { .. }
+                | Body::RepairAck { .. }
+                | Body::ForwardAck { .. }
+                | Body::ProbeAck { .. }
+                | Body::CountAck { .. }
+                | Body::Pong { .. }
+        )
+    }
+}
+
 /// The sender's lines when the records of a frame were read: what makes a frame self-describing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamp {

@@ -6,10 +6,10 @@
 //! | room | owns |
 //! |---|---|
 //! | [`server`] | a server's threads, what they share, and its life from start to stop |
-//! | [`shard`] | one thread that owns cells, client connections and links |
-//! | [`log`] | the thread of the commit log, and the threads that run the engine's jobs |
-//! | [`redis`] | the Redis door: client connections |
-//! | [`peer`] | links between servers |
+//! | `shard` | one thread that owns cells, client connections and links |
+//! | `log` | the thread of the commit log, and the threads that run the engine's jobs |
+//! | `redis` | the Redis door: client connections |
+//! | `peer` | links between servers |
 //! | [`http`] | the HTTP door: health and metrics |
 //! | [`folder`] | the data folder: its lock, the identity and the layout, durable before they are used |
 //! | [`settings`] | flags, environment, file and defaults, made into one checked value |
@@ -18,7 +18,7 @@
 //! | [`dev`] | a whole cluster on one machine |
 //! | [`signals`] | SIGTERM and SIGINT |
 //! | [`logging`] | structured logs |
-//! | [`limits`] | every cap of the data path |
+//! | `limits` | every cap of the data path |
 #![forbid(unsafe_code)]
 
 pub mod cli;

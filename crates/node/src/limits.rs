@@ -1,21 +1,27 @@
 //! Every cap of the data path in one table, with the relations that must hold between them.
 
-use clockwise_core::limits::{OPERATIONS, RECORD_BYTES, SILENT_MS};
+use clockwise_core::limits::{OPERATIONS, RECORD_BYTES, SILENT_MS, VALUE_BYTES};
 
 /// Most shards of a server: a cell is the smallest thing that a shard can own.
 pub const SHARDS: usize = clockwise_core::limits::CELLS as usize;
 /// Commands in flight per client connection; more wait in the socket.
 pub const CONNECTION_OPERATIONS: usize = 1_024;
+/// Commands in flight on a client connection when the next one is a read: nobody knows how long its reply will be.
+pub const CONNECTION_READS: usize = 256;
+/// The same on a new connection; it grows by one with every reply.
+pub const CONNECTION_FIRST_READS: usize = 32;
 /// Requests of one command with many keys that are in flight at a time.
 pub const GATHER_WINDOW: usize = 256;
 /// Reply bytes that a connection may owe before no further command of it starts.
 pub const OUTPUT_SOFT_BYTES: usize = 1024 * 1024;
 /// Reply bytes at which a connection is closed.
-pub const OUTPUT_HARD_BYTES: usize = 64 * 1024 * 1024;
+pub const OUTPUT_HARD_BYTES: usize = 320 * 1024 * 1024;
 /// Reply bytes of one command with many keys.
 pub const GATHER_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes that wait for one peer link; a message that finds more counts as "no answer".
 pub const LINK_BYTES: usize = 8 * 1024 * 1024;
+/// What answers may wait beyond that.
+pub const LINK_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// Buffers larger than this are given back when they are empty.
 pub const KEEP_BUFFER_BYTES: usize = 256 * 1024;
 /// Room for a client's bytes at first, and what is always left for more.
@@ -44,6 +50,8 @@ pub const HANDSHAKES: usize = 256;
 pub const REDIAL_FIRST_MS: u64 = 50;
 /// Longest pause before a peer is dialled again, in milliseconds.
 pub const REDIAL_LAST_MS: u64 = 1_000;
+/// A connection that the other side should dial is dialled from here after this long, or half of it.
+pub const DIAL_BACK_MS: u64 = 3_000;
 /// A server that comes back must answer this long before the routing map names it again, in milliseconds.
 pub const MAP_RETURN_MS: u64 = 1_000;
 /// Requests in flight have this long to finish at a clean stop, in milliseconds.
@@ -55,6 +63,7 @@ pub const ACCEPT_PAUSE_MS: u64 = 100;
 
 const _: () = assert!(OUTPUT_SOFT_BYTES < OUTPUT_HARD_BYTES);
 const _: () = assert!(OUTPUT_HARD_BYTES > GATHER_BYTES + RECORD_BYTES);
+const _: () = assert!(OUTPUT_HARD_BYTES > CONNECTION_READS * (VALUE_BYTES + 1024) + OUTPUT_SOFT_BYTES);
 const _: () = assert!(LINK_BYTES >= RECORD_BYTES);
 const _: () = assert!(GATHER_WINDOW <= CONNECTION_OPERATIONS && CONNECTION_OPERATIONS < OPERATIONS);
 const _: () = assert!(REDIAL_FIRST_MS < REDIAL_LAST_MS && REDIAL_LAST_MS <= SILENT_MS);

@@ -6,7 +6,7 @@
 //! | room | owns |
 //! |---|---|
 //! | [`mix`] | named ways to be unkind; the plan of a run |
-//! | [`run`] | one run from its plan to its report |
+//! | [`mod@run`] | one run from its plan to its report |
 //! | `world`, `event` | virtual time, what happens next, who is told |
 //! | `server`, `storage`, `files`, `memory`, `clock` | processes, disks and clocks of one server |
 //! | `network`, `frame` | links and what travels on them |

@@ -1,4 +1,5 @@
 //! `clockwise-sim`: runs seeds and says what came of them.
+#![forbid(unsafe_code)]
 
 use clockwise_core::canary::Canary;
 use clockwise_sim::{Mix, Options, Report, StoreKind, run};

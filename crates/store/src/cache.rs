@@ -47,13 +47,13 @@ impl Cache {
 
     /// The block of this number of the table of this name.
     #[inline]
-    pub fn get(&mut self, table: u64, block: u32) -> Option<Bytes> {
+    pub fn get(&mut self, table: u64, block: u32) -> Option<&Bytes> {
         let blocks = &self.blocks;
         let same = |&at: &u32| blocks[at as usize].table == table && blocks[at as usize].block == block;
         let at = *self.places.find(hash(table, block), same)?;
         let found = &mut self.blocks[at as usize];
         found.uses = (found.uses + 1).min(MAX_USES);
-        found.bytes.clone()
+        found.bytes.as_ref()
     }
 
     /// Takes a block in, if it is not larger than an eighth of the budget and not there already.
@@ -134,12 +134,12 @@ mod tests {
         let block = |byte| Bytes::from(vec![byte; 1000]);
         cache.insert(1, 0, block(7));
         for number in 1..2000 {
-            assert_eq!(cache.get(1, 0), Some(block(7)), "the hot block stays");
+            assert_eq!(cache.get(1, 0), Some(&block(7)), "the hot block stays");
             cache.insert(2, number, block(1));
             assert!(cache.used_bytes() <= 100_000);
         }
         assert_eq!(cache.get(2, 1), None);
-        assert_eq!(cache.get(2, 1999), Some(block(1)));
+        assert_eq!(cache.get(2, 1999), Some(&block(1)));
         cache.purge(|table| table == 2);
         assert_eq!(cache.get(2, 1999), None);
         assert_eq!(cache.used_bytes(), 1000 + OVERHEAD_BYTES);

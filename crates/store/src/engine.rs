@@ -63,6 +63,8 @@ pub struct Engine {
     compacting: Option<usize>,
     /// Tables that no lookup will be given any more; removed when the last running one is done.
     gone: Vec<Arc<Table>>,
+    /// Memtables that are in tables now.
+    dropped: Vec<Arc<cell::Frozen>>,
     flushed: Vec<Flushed>,
     space: SpaceWatch,
     failed: bool,
@@ -126,6 +128,7 @@ impl Engine {
             work_due: true,
             compacting: None,
             gone: Vec::new(),
+            dropped: Vec::new(),
             flushed: Vec::new(),
             space: SpaceWatch { nearly_full, due: false, running: false, checked_at_bytes: 0 },
             failed: false,
@@ -257,7 +260,7 @@ impl Engine {
         let place = self.place(applied.slot);
         let cell = &mut self.cells[place];
         let before = cell.active.bytes();
-        if before == 0 {
+        if cell.active.is_untouched() {
             cell.oldest_mark = self.stats.logged_bytes;
         }
         let taken = cell.replay(self.settings.hash_seed, applied);
@@ -299,7 +302,7 @@ impl Storage for Engine {
         self.batch.push(lsn, slot, mutations);
         let cell = &mut self.cells[place];
         let before = cell.active.bytes();
-        if before == 0 {
+        if cell.active.is_untouched() {
             cell.oldest_mark = self.stats.logged_bytes;
         }
         for mutation in mutations {

@@ -4,7 +4,8 @@
 
 use crate::{
     disk::{Disk, Space, remove_if_there},
-    engine::{Engine, cell::Frozen},
+    engine::cell::Frozen,
+    manifest::{self, Manifest},
     meta,
     table::{MergeError, Table},
 };
@@ -38,7 +39,7 @@ pub enum JobKind {
     Space,
     /// Tables are merged.
     Compact,
-    /// A file is removed.
+    /// A file is removed, or memory is given back.
     Remove,
 }
 
@@ -52,7 +53,12 @@ pub(crate) enum Work {
     Read(ReadJob),
     Flush(FlushJob),
     Compact(CompactJob),
-    Install { cell: u16, manifest: Vec<u8> },
+    Install {
+        cell: u16,
+        manifest: Manifest,
+    },
+    /// A flushed memtable: giving its memory back takes a while.
+    Drop(Arc<Frozen>),
     Remove(String),
     Space,
 }
@@ -90,7 +96,7 @@ impl Job {
             Work::Flush(_) => JobKind::Flush,
             Work::Compact(_) => JobKind::Compact,
             Work::Install { .. } => JobKind::Install,
-            Work::Remove(_) => JobKind::Remove,
+            Work::Remove(_) | Work::Drop(_) => JobKind::Remove,
             Work::Space => JobKind::Space,
         }
     }
@@ -102,7 +108,11 @@ impl Job {
             Work::Flush(job) => job.run(disk),
             Work::Compact(job) => job.run(disk),
             Work::Install { cell, manifest } => {
-                Done::Install { cell, result: meta::save(disk, &Engine::manifest_name(cell), &manifest) }
+                Done::Install { cell, result: meta::save(disk, &manifest::name(cell), &manifest.encode()) }
+            }
+            Work::Drop(frozen) => {
+                drop(frozen);
+                Done::Remove(Ok(()))
             }
             Work::Remove(path) => Done::Remove(remove_if_there(disk, &path)),
             Work::Space => Done::Space(disk.space()),

@@ -1,7 +1,7 @@
 //! What Clockwise keeps: commit log, memtable, SSTables.
 //!
 //! An engine is a value: [`Engine::take_batch`](engine::Engine::take_batch) gives bytes for the log, lookups
-//! that need the disk and all background work come out as [`Job`](job::Job)s that anybody may run, results go
+//! that need the disk and all background work come out as [`Job`]s that anybody may run, results go
 //! back in. There is no thread, no clock and no random source in this crate; files are reached through
 //! [`disk::Disk`] only, which has a real and a simulated form.
 //!
@@ -15,7 +15,7 @@
 //! | [`manifest`] | which tables make up a cell, and what is remembered per slot |
 //! | [`cache`] | decompressed blocks within a byte budget |
 //! | [`job`] | work that touches the disk, as values |
-//! | [`open`] | creating a folder, and recovery |
+//! | [`mod@open`] | creating a folder, and recovery |
 //! | [`options`], [`limits`], [`error`] | settings, caps, failures |
 //!
 //! Deliberately absent: scans, checkpoints, dropping of slots, partitioned indexes. They come with the engine

@@ -1,9 +1,9 @@
 //! Every cap of this crate in one table, with the relations that must hold between them.
 
-use clockwise_core::limits::{KEY_BYTES, RECORD_BYTES};
+use clockwise_core::limits::{CELLS, KEY_BYTES, RECORD_BYTES, SLOTS};
 
 /// Longest meta record, in bytes.
-pub const META_BYTES: usize = 64 * 1024 * 1024;
+pub const META_BYTES: usize = 128 * 1024 * 1024;
 /// Longest entry of a table: slot, key, record and their lengths, in bytes.
 pub const ENTRY_BYTES: usize = KEY_BYTES + RECORD_BYTES + 64;
 /// Longest decompressed block of a table, in bytes: one that is full but for a byte, and one entry.
@@ -19,9 +19,9 @@ pub const FRAME_BYTES: usize = 1024 * 1024 * 1024;
 /// Most tables of one cell that a manifest may list.
 pub const TABLES: usize = 4_096;
 /// Longest text of a slot's lines, in bytes.
-pub const LINES_BYTES: usize = 64 * 1024;
+pub const LINES_BYTES: usize = 32 * 1024;
 /// Most shards of a server: a shard without a cell makes no sense.
-pub const SHARDS: usize = clockwise_core::limits::CELLS as usize;
+pub const SHARDS: usize = CELLS as usize;
 /// Bytes that compaction and flush write between two syncs, so that a sync never has much to do.
 pub const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
 /// Bytes that compaction reads and writes at once.
@@ -33,6 +33,11 @@ pub const COMPACT_RUNS: usize = 4;
 /// Runs of a cell at which flushes wait for compaction.
 pub const STALL_RUNS: usize = 40;
 
+/// Bytes that a manifest can take: lines of all slots of a cell, two keys of each table, and what goes with them.
+const MANIFEST_BYTES: usize =
+    (SLOTS / CELLS) as usize * (LINES_BYTES + 32) + TABLES * (2 * KEY_BYTES + 128) + 128;
+
+const _: () = assert!(MANIFEST_BYTES < META_BYTES);
 const _: () = assert!(BLOCK_BYTES > ENTRY_BYTES + BLOCK_TARGET_BYTES);
 const _: () = assert!(PENDING_LOG_BYTES + 2 * ENTRY_BYTES < FRAME_BYTES);
 const _: () = assert!(COMPACT_RUNS >= 2 && STALL_RUNS > 4 * COMPACT_RUNS && TABLES > STALL_RUNS);

@@ -29,10 +29,11 @@ pub fn save(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
     file.write_at(&encode(name, bytes), 0)?;
     file.sync()?;
     disk.rename(&temporary, name)?;
-    disk.sync_dir(name.rfind('/').map_or("", |at| &name[..at]))
+    disk.sync_dir(folder(name))
 }
 
-/// Reads the record of this name; `None` if it was never saved.
+/// Reads the record of this name; `None` if it was never saved. What is answered is durable: a process that died
+/// while it saved may have left a name that no sync has covered, and a caller builds on what it reads.
 pub fn load(disk: &dyn Disk, name: &str) -> Result<Option<Bytes>, MetaError> {
     let file = match disk.open(name) {
         Ok(file) => file,
@@ -43,7 +44,12 @@ pub fn load(disk: &dyn Disk, name: &str) -> Result<Option<Bytes>, MetaError> {
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Err(MetaError::Damaged),
         other => other?,
     };
+    disk.sync_dir(folder(name))?;
     decode(name, bytes).map(Some).ok_or(MetaError::Damaged)
+}
+
+fn folder(name: &str) -> &str {
+    name.rfind('/').map_or("", |at| &name[..at])
 }
 
 fn encode(name: &str, record: &[u8]) -> Vec<u8> {

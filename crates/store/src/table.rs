@@ -4,7 +4,10 @@
 //! "absent", and hides nothing else. The format stands in `docs/formats/sstable.md`. Does not cache, does not
 //! know which tables make up a cell, and does not remove files.
 
-use crate::disk::{Disk, DiskFile};
+use crate::{
+    disk::{Disk, DiskFile},
+    limits::BLOCK_BYTES,
+};
 use bloom::Bloom;
 use bytes::Bytes;
 use clockwise_core::storage::LoadError;
@@ -119,16 +122,18 @@ impl Table {
         let (offset, length) = body.index.place(block).ok_or(LoadError::Damaged)?;
         let mut bytes = vec![0; length];
         match body.file.read_at(&mut bytes, offset) {
-            Ok(read) if read == length => envelope::open(self.owner, offset, bytes).ok_or(LoadError::Damaged),
+            Ok(read) if read == length => {
+                envelope::open(self.owner, offset, bytes, BLOCK_BYTES).ok_or(LoadError::Damaged)
+            }
             Ok(_) => Err(LoadError::Damaged),
             Err(_) => Err(LoadError::Io),
         }
     }
 
-    /// Looks for a key in a block of this table: `Ok(None)` if it is not there.
+    /// Looks for a key in a block of a table: `Ok(None)` if it is not there. `hash` is [`hash`] of it.
     #[inline]
-    pub fn find(block: &Bytes, key: KeyRef<'_>) -> Result<Option<Value>, LoadError> {
-        block::find(block, key).map_err(|_| LoadError::Damaged)
+    pub fn find(block: &Bytes, key: KeyRef<'_>, hash: u64) -> Result<Option<Value>, LoadError> {
+        block::find(block, key, hash).map_err(|_| LoadError::Damaged)
     }
 
     /// Entries from the first key on, for merging.

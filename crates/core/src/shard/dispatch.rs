@@ -39,7 +39,8 @@ impl Shard {
             }
             return;
         }
-        let stale = message.epoch != self.layout.epoch() && !self.config.canary.is(Canary::StaleEpochAccepted);
+        let stale =
+            message.epoch != self.layout.epoch() && !self.config.canary.is(Canary::StaleEpochAccepted);
         if stale && answers(&message.body) {
             // An answer given under another layout does not count; the layout that is on its way starts the
             // operation anew.

@@ -226,29 +226,65 @@ fn answer(reply: &Reply, done: &str) {
     }
 }
 
-/// Values with their clocks, then the context.
+/// Values with their clocks, then the context, then who answered.
 fn listing(answer: &Value) -> String {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        Value::Null => "-".to_owned(),
-        other => other.to_string(),
-    };
-    let mut rows = Vec::new();
     let values = answer.get("values").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut text = String::new();
     for value in values {
-        for name in ["value", "clock", "time", "ttl_ms"] {
-            if let Some(part) = value.get(name).filter(|part| !part.is_null()) {
-                rows.push(vec![name.to_owned(), text(part)]);
-            }
-        }
+        let parts = ["value", "clock", "time", "ttl_ms"].map(|name| (name, value.get(name)));
+        let rows = parts.into_iter().filter_map(|(name, part)| Some(vec![name.to_owned(), plain(part?)?]));
+        text.push_str(&super::table::columns(&rows.collect::<Vec<_>>()));
+        text.push('\n');
     }
     if values.is_empty() {
-        rows.push(vec!["(no value)".to_owned()]);
+        text.push_str("(no value)\n\n");
     }
-    for name in ["context", "receipt"] {
-        if let Some(part) = answer.get(name) {
-            rows.push(vec![name.to_owned(), text(part)]);
-        }
+    let mut rows = Vec::new();
+    rows.extend(answer.get("context").and_then(plain).map(|context| vec!["context".to_owned(), context]));
+    rows.extend(answer.get("receipt").map(|receipt| vec!["answered".to_owned(), witnesses(receipt)]));
+    text.push_str(&super::table::columns(&rows));
+    text
+}
+
+/// A value on one line; nothing for null.
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Null => None,
+        other => Some(other.to_string()),
     }
-    super::table::columns(&rows)
+}
+
+/// `s1, s2 as stand-in; 2 needed`.
+fn witnesses(receipt: &Value) -> String {
+    let name = |ack: &Value| {
+        let member = ack.get("member").and_then(plain).unwrap_or_default();
+        let owner = ack.get("owner").and_then(Value::as_bool).unwrap_or(true);
+        if owner { member } else { format!("{member} as stand-in") }
+    };
+    let acks = receipt.get("acks").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let names: Vec<String> = acks.iter().map(name).collect();
+    let needed = receipt.get("required").and_then(Value::as_u64).unwrap_or(0);
+    format!("{}; {needed} needed", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listing;
+    use serde_json::json;
+
+    #[test]
+    fn siblings_are_listed_one_by_one() {
+        let value = |value: &str, clock: &str| json!({ "value": value, "clock": clock, "time": "7.0", "ttl_ms": null });
+        let acks = json!([{ "member": "s2", "owner": true }, { "member": "s4", "owner": false }]);
+        let receipt = json!({ "required": 2, "acks": acks });
+        let values = json!([value("x", "([s1,1])"), value("y", "([s2,1])")]);
+        let answer = json!({ "context": "AQ", "values": values, "tombstone": false, "receipt": receipt });
+        assert_eq!(
+            listing(&answer),
+            "value  x\nclock  ([s1,1])\ntime   7.0\n\nvalue  y\nclock  ([s2,1])\ntime   7.0\n\n\
+             context   AQ\nanswered  s2, s4 as stand-in; 2 needed\n"
+        );
+        assert!(listing(&json!({ "context": "AQ", "values": [] })).starts_with("(no value)\n\ncontext  AQ"));
+    }
 }

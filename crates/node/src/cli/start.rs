@@ -21,9 +21,11 @@ use std::{
 
 /// Flags of `start`.
 #[derive(Args)]
-#[command(after_help = "Flags win over the environment, the environment over the file, the file over the defaults. \
+#[command(
+    after_help = "Flags win over the environment, the environment over the file, the file over the defaults. \
                         In the file, settings have the names of the flags with `_` for `-`: `log_level = \"debug\"`; \
-                        `--seed` is `seeds`, a list.")]
+                        `--seed` is `seeds`, a list."
+)]
 pub struct Start {
     /// TOML file with settings
     #[arg(long, value_name = "FILE", env = "CLOCKWISE_CONFIG")]

@@ -59,7 +59,10 @@ fn ask(member: &MemberView, password: Option<&str>) -> Answer {
 
 fn page(server: &str, asked: &StatusView, answers: &[Answer]) -> String {
     let Some(cluster) = &asked.identity.cluster else {
-        return format!("{server} (node {}) belongs to no cluster yet: run `clockwise init`\n", asked.identity.node);
+        return format!(
+            "{server} (node {}) belongs to no cluster yet: run `clockwise init`\n",
+            asked.identity.node
+        );
     };
     let mut text = format!(
         "cluster {cluster}  epoch {}  replicas {}  {}\nas {} at {server} sees it\n\n",
@@ -69,8 +72,23 @@ fn page(server: &str, asked: &StatusView, answers: &[Answer]) -> String {
         asked.name().unwrap_or("the server"),
     );
     let head = [
-        "server", "state", "seen by", "cluster port", "plain port", "dc", "rack", "weight", "slots", "epoch", "life",
-        "shards", "keys", "clients", "durability", "up", "version",
+        "server",
+        "state",
+        "seen by",
+        "cluster port",
+        "plain port",
+        "dc",
+        "rack",
+        "weight",
+        "slots",
+        "epoch",
+        "life",
+        "shards",
+        "keys",
+        "clients",
+        "durability",
+        "up",
+        "version",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     for (member, answer) in asked.members.iter().zip(answers) {
@@ -86,7 +104,8 @@ fn page(server: &str, asked: &StatusView, answers: &[Answer]) -> String {
 }
 
 fn row(member: &MemberView, answer: &Answer, answers: &[Answer]) -> Vec<String> {
-    let own = |part: fn(&StatusView) -> String| answer.as_ref().map_or("?".to_owned(), |(_, view)| part(view));
+    let own =
+        |part: fn(&StatusView) -> String| answer.as_ref().map_or("?".to_owned(), |(_, view)| part(view));
     vec![
         member.member.clone(),
         if member.live { "live" } else { "suspected" }.to_owned(),
@@ -174,6 +193,9 @@ mod tests {
 
     #[test]
     fn spans_have_two_units() {
-        assert_eq!([span(900), span(61_000), span(7_260_000), span(90_000_000)], ["0s", "1m1s", "2h1m", "1d1h"]);
+        assert_eq!(
+            [span(900), span(61_000), span(7_260_000), span(90_000_000)],
+            ["0s", "1m1s", "2h1m", "1d1h"]
+        );
     }
 }

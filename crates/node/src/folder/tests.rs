@@ -4,6 +4,7 @@ use super::{BootError, Folder};
 use crate::settings::Settings;
 use clockwise_core::{
     hlc::Hlc,
+    identity::Identity,
     ids::{Epoch, MemberNumber, NodeId},
     layout::{Addresses, Layout, LayoutSpec, Member},
     version::{DigestKey, TokenKey},
@@ -59,6 +60,23 @@ fn a_clean_stop_keeps_the_incarnation_and_any_other_takes_a_new_one() {
     drop(second);
     let third = open(dir.path()).unwrap();
     assert_eq!((third.identity.node, third.identity.incarnation, third.clean_start), (node, 2, false));
+    assert_eq!(third.identity.starts, 3, "clean starts count too");
+}
+
+/// As drawn in `docs/formats/folder.md`.
+#[test]
+fn the_stored_identity_is_as_drawn() {
+    let identity = Identity {
+        node: NodeId([0xab; 20]),
+        incarnation: 2,
+        starts: 300,
+        reserved: Hlc(1),
+        clean: true,
+        epoch: Epoch(7),
+    };
+    let golden = [&[1][..], &[0xab; 20], &[2, 0xac, 2, 1, 1, 7]].concat();
+    assert_eq!(identity.encode(), golden);
+    assert_eq!(Identity::decode(golden.into()), Ok(identity));
 }
 
 #[test]

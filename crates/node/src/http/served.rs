@@ -10,11 +10,14 @@ impl Served for ServerHandle {
 
     fn families(&self) -> Vec<Family> {
         let mut families = server(&self.metrics());
-        families.push(Family::one(
-            "uptime",
-            "Time since this server started",
-            Value::Gauge(self.status().uptime_ms as f64 / 1_000.0),
-        ).in_unit("seconds"));
+        families.push(
+            Family::one(
+                "uptime",
+                "Time since this server started",
+                Value::Gauge(self.status().uptime_ms as f64 / 1_000.0),
+            )
+            .in_unit("seconds"),
+        );
         families
     }
 }
@@ -29,24 +32,40 @@ fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
         )
     });
     let mut families = vec![
-        Family { name: "commands", help: "Commands of clients by how they ended", unit: None, samples: outcomes.collect() },
+        Family {
+            name: "commands",
+            help: "Commands of clients by how they ended",
+            unit: None,
+            samples: outcomes.collect(),
+        },
         latency("read_latency", "From the arrival of a read to its reply", &numbers.read_latency),
         latency("write_latency", "From the arrival of a write to its reply", &numbers.write_latency),
         latency("log_sync", "Duration of syncs of the commit log", &numbers.log_sync),
-        Family::one("log_backlog", "What waits for the commit log", gauge(numbers.log_backlog_bytes)).in_unit("bytes"),
-        Family::one("refused_clients", "Clients refused because there were too many", Value::Counter(numbers.refused_clients)),
-        Family::one("owned_slots", "Slots whose row of the routing map names an owner", gauge(numbers.owned_slots)),
+        Family::one("log_backlog", "What waits for the commit log", gauge(numbers.log_backlog_bytes))
+            .in_unit("bytes"),
+        Family::one(
+            "refused_clients",
+            "Clients refused because there were too many",
+            Value::Counter(numbers.refused_clients),
+        ),
+        Family::one(
+            "owned_slots",
+            "Slots whose row of the routing map names an owner",
+            gauge(numbers.owned_slots),
+        ),
         labelled("events", "What happened to replication, by name", "event", &numbers.events, Value::Counter),
     ];
-    families.extend(SHARD_NUMBERS.iter().map(|(name, help, value)| Family {
-        name,
-        help,
-        unit: None,
-        samples: numbers
-            .shards
-            .iter()
-            .map(|shard| Sample { labels: vec![("shard", shard.shard.to_string())], value: value(shard) })
-            .collect(),
+    families.extend(SHARD_NUMBERS.iter().map(|(name, help, value)| {
+        Family {
+            name,
+            help,
+            unit: None,
+            samples: numbers
+                .shards
+                .iter()
+                .map(|shard| Sample { labels: vec![("shard", shard.shard.to_string())], value: value(shard) })
+                .collect(),
+        }
     }));
     families.push(engine(&numbers.shards));
     families
@@ -69,7 +88,9 @@ const SHARD_NUMBERS: [(&str, &str, Read); 16] = [
     ("peer_bytes_out", "Bytes written to other servers", |shard| Value::Counter(shard.peer_bytes_out)),
     ("messages_in", "Messages from other servers", |shard| Value::Counter(shard.messages_in)),
     ("messages_out", "Messages to other servers", |shard| Value::Counter(shard.messages_out)),
-    ("send_failures", "Messages that found their link down or full", |shard| Value::Counter(shard.send_failures)),
+    ("send_failures", "Messages that found their link down or full", |shard| {
+        Value::Counter(shard.send_failures)
+    }),
     ("misrouted", "Messages for slots of another shard", |shard| Value::Counter(shard.misrouted)),
     ("slow_clients", "Clients cut off because they did not read", |shard| Value::Counter(shard.slow_clients)),
 ];
@@ -82,7 +103,12 @@ fn engine(shards: &[ShardNumbers]) -> Family {
             value: gauge(*value),
         })
     });
-    Family { name: "engine", help: "Numbers of the storage engine, by name", unit: None, samples: samples.collect() }
+    Family {
+        name: "engine",
+        help: "Numbers of the storage engine, by name",
+        unit: None,
+        samples: samples.collect(),
+    }
 }
 
 fn labelled(
@@ -92,7 +118,10 @@ fn labelled(
     numbers: &[(&'static str, u64)],
     value: fn(u64) -> Value,
 ) -> Family {
-    let sample = |(of, number): &(&str, u64)| Sample { labels: vec![(label, (*of).to_owned())], value: value(*number) };
+    let sample = |(of, number): &(&str, u64)| Sample {
+        labels: vec![(label, (*of).to_owned())],
+        value: value(*number),
+    };
     Family { name, help, unit: None, samples: numbers.iter().map(sample).collect() }
 }
 
@@ -101,7 +130,8 @@ fn latency(name: &'static str, help: &'static str, histogram: &HistogramSnapshot
     let last = HistogramSnapshot::BUCKETS - 1;
     let bound = |at: usize| if at == last { f64::INFINITY } else { (1u64 << at) as f64 / 1e6 };
     let buckets = histogram.buckets.iter().enumerate().map(|(at, count)| (bound(at), *count)).collect();
-    Family::one(name, help, Value::Histogram { sum: histogram.sum_us as f64 / 1e6, buckets }).in_unit("seconds")
+    Family::one(name, help, Value::Histogram { sum: histogram.sum_us as f64 / 1e6, buckets })
+        .in_unit("seconds")
 }
 
 fn gauge(value: u64) -> Value {
@@ -117,7 +147,12 @@ mod tests {
     fn every_number_has_a_name() {
         let mut numbers = MetricsSnapshot {
             commands: vec![CommandCounts { command: "get", done: 3, rejected: 2, unknown: 1 }],
-            shards: vec![ShardNumbers { shard: 1, live_keys: 9, engine: vec![("tables", 4)], ..Default::default() }],
+            shards: vec![ShardNumbers {
+                shard: 1,
+                live_keys: 9,
+                engine: vec![("tables", 4)],
+                ..Default::default()
+            }],
             events: vec![("read_repair", 5)],
             ..Default::default()
         };

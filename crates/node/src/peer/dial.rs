@@ -1,11 +1,14 @@
 //! Dialling: the server with the lower node id keeps every needed connection open.
 //!
+//! The other one dials too, but only when a connection has been missing for a while: it may have moved, and nobody
+//! else can know where to. Should both dial at once, both ends keep the connection with the higher session.
+//!
 //! After a failure it waits 50 ms to 1 s with jitter and tries again, without end. A reason that repeats is logged
 //! once.
 
-use super::{handshake, receive::adopt_dialled, socket};
+use super::{handshake, links::Followed, receive::adopt_dialled, socket};
 use crate::{
-    limits::{HANDSHAKE_MS, REDIAL_FIRST_MS, REDIAL_LAST_MS},
+    limits::{DIAL_BACK_MS, HANDSHAKE_MS, REDIAL_FIRST_MS, REDIAL_LAST_MS},
     server::Shared,
     shard::{Letter, ShardRef},
 };
@@ -34,25 +37,32 @@ pub(crate) fn follow(shard: &ShardRef) {
     let Some(layout) = shared.layout() else { return };
     let others = || layout.spec().members.iter().filter(|member| member.node != shared.node);
     let members: Vec<_> = others().map(|member| (member.number, shared.book.shards(member.number))).collect();
-    let (needed, changes) = state.links.follow(cluster_tag(&layout.spec().cluster), &members);
+    let Followed { needed, changes } = state.links.follow(cluster_tag(&layout.spec().cluster), &members);
     for (peer, change) in changes {
         state.on_link(peer, change);
     }
     for (peer, remote_shard) in needed {
         let dials = layout.member(peer).is_some_and(|member| shared.node < member.node);
         let Some(place) = state.links.place(peer, remote_shard) else { continue };
-        if dials && !std::mem::replace(&mut place.dialing, true) {
+        if !std::mem::replace(&mut place.dialing, true) {
             let changed = Rc::clone(&place.changed);
-            spawn_local(keep_connected(shard.clone(), peer, remote_shard, changed));
+            spawn_local(keep_connected(shard.clone(), (peer, remote_shard), dials, changed));
         }
     }
 }
 
 /// Keeps one connection open until it is not needed any more.
-async fn keep_connected(shard: ShardRef, peer: MemberNumber, remote_shard: u16, changed: Rc<Notify>) {
+async fn keep_connected(
+    shard: ShardRef,
+    (peer, remote_shard): (MemberNumber, u16),
+    dials: bool,
+    changed: Rc<Notify>,
+) {
     let shared = Arc::clone(&shard.borrow().shared);
     let local_shard = shard.borrow().id;
     let (mut attempt, mut pause_ms, mut logged) = (0, REDIAL_FIRST_MS, String::new());
+    // Whose turn it is not waits first, after every loss.
+    let mut patient = !dials;
     loop {
         let is_needed = shard
             .borrow_mut()
@@ -68,6 +78,11 @@ async fn keep_connected(shard: ShardRef, peer: MemberNumber, remote_shard: u16, 
             if since.elapsed() > SETTLED {
                 pause_ms = REDIAL_FIRST_MS;
             }
+            patient = !dials;
+            continue;
+        }
+        if std::mem::take(&mut patient) {
+            sleep(jittered(DIAL_BACK_MS)).await;
             continue;
         }
         attempt += 1;

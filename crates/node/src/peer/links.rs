@@ -4,7 +4,10 @@
 //! replaced by a newer one and never the other way round.
 
 use super::pairs;
-use crate::{limits::LINK_BYTES, shard::output::Output};
+use crate::{
+    limits::{LINK_ANSWER_BYTES, LINK_BYTES},
+    shard::output::Output,
+};
 use clockwise_core::{ids::MemberNumber, message::Message, shard::LinkState};
 use clockwise_wire::peer::encode_frame;
 use std::{collections::BTreeMap, rc::Rc};
@@ -36,6 +39,15 @@ struct Peer {
     up: bool,
 }
 
+/// What follows from a layout.
+#[derive(Debug)]
+pub(super) struct Followed {
+    /// The remote shards that need a link.
+    pub(super) needed: Vec<(MemberNumber, u16)>,
+    /// Members whose state changed.
+    pub(super) changes: Vec<(MemberNumber, LinkState)>,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Links {
@@ -56,13 +68,8 @@ impl Links {
         self.cluster_tag
     }
 
-    /// Follows the layout: which members there are, with the number of shards of those that said so. Answers the
-    /// remote shards that need a link now, and whose state changed.
-    pub(super) fn follow(
-        &mut self,
-        cluster_tag: u64,
-        members: &[(MemberNumber, Option<u16>)],
-    ) -> (Vec<(MemberNumber, u16)>, Vec<(MemberNumber, LinkState)>) {
+    /// Follows the layout: which members there are, with the number of shards of those that said so.
+    pub(super) fn follow(&mut self, cluster_tag: u64, members: &[(MemberNumber, Option<u16>)]) -> Followed {
         self.cluster_tag = cluster_tag;
         let gone = |number: &MemberNumber| members.iter().all(|(member, _)| member != number);
         let mut changes = Vec::new();
@@ -85,7 +92,7 @@ impl Links {
             needed.extend(places.into_iter().map(|shard| (number, shard)));
             changes.extend(peer.judge().map(|state| (number, state)));
         }
-        (needed, changes)
+        Followed { needed, changes }
     }
 
     pub(super) fn place(&mut self, peer: MemberNumber, shard: u16) -> Option<&mut Place> {
@@ -158,6 +165,8 @@ impl Links {
     ) {
         self.scratch.clear();
         let single = to.len() == 1;
+        // A peer that was away for a while comes back to a full link; what it asks then must still be answered.
+        let budget = LINK_BYTES + if message.is_answer() { LINK_ANSWER_BYTES } else { 0 };
         if !single && encode_frame(&message, self.cluster_tag, &mut self.scratch).is_err() {
             failed.extend(to.iter().map(|&peer| (peer, message.clone())));
             return;
@@ -166,7 +175,7 @@ impl Links {
             let sent = self.peers.get_mut(&peer).and_then(|found| {
                 let shard = pairs::shard_of(message.slot, found.shards?);
                 let output = &mut found.places.get_mut(&shard)?.link.as_mut()?.output;
-                if output.waiting() >= LINK_BYTES {
+                if output.waiting() >= budget {
                     return None;
                 }
                 if single {

@@ -10,7 +10,9 @@ use super::{
     replies::{ReplyQueue, Seq},
 };
 use crate::{
-    limits::{CONNECTION_OPERATIONS, OUTPUT_HARD_BYTES, OUTPUT_SOFT_BYTES},
+    limits::{
+        CONNECTION_FIRST_READS, CONNECTION_OPERATIONS, CONNECTION_READS, OUTPUT_HARD_BYTES, OUTPUT_SOFT_BYTES,
+    },
     shard::output::Output,
 };
 use clockwise_core::request::{Level, Outcome};
@@ -84,6 +86,8 @@ pub(crate) struct Connection {
     pub(crate) least_acks: Option<usize>,
     /// The largest reply so far, in bytes: how much a command in flight may cost.
     largest_reply: usize,
+    /// How many replies there were.
+    replied: usize,
 }
 
 impl Connection {
@@ -107,14 +111,18 @@ impl Connection {
             broken: false,
             least_acks: None,
             largest_reply: 0,
+            replied: 0,
         }
     }
 
     /// Whether another command may start, as far as budgets go.
-    pub(crate) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self, is_write: bool) -> bool {
+        let most = match is_write {
+            true => CONNECTION_OPERATIONS,
+            false => CONNECTION_READS.min(CONNECTION_FIRST_READS + self.replied),
+        };
         let affordable = OUTPUT_SOFT_BYTES * 4 / self.largest_reply.max(1);
-        self.replies.len() < affordable.clamp(1, CONNECTION_OPERATIONS)
-            && self.output.waiting() < OUTPUT_SOFT_BYTES
+        self.replies.len() < affordable.clamp(1, most) && self.output.waiting() < OUTPUT_SOFT_BYTES
     }
 
     /// Whether it owes more than it may.
@@ -125,6 +133,7 @@ impl Connection {
     /// Notes the size of a reply.
     pub(crate) fn replied(&mut self, bytes: usize) {
         self.largest_reply = self.largest_reply.max(bytes);
+        self.replied = self.replied.saturating_add(1);
     }
 
     /// Whether nothing is open and nothing waits to be written.

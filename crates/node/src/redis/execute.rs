@@ -77,14 +77,20 @@ impl ShardState {
     /// Takes one command of a connection.
     pub(crate) fn execute(&mut self, connection: Key, command: Command) -> Step {
         let Some(client) = self.connections.get_mut(connection) else { return Step::Close };
+        if client.broken {
+            return Step::Close;
+        }
         if !client.session.authenticated && !command.needs_no_authentication() {
             self.say(connection, &command, |writer| writer.error("NOAUTH Authentication required."));
             return Step::Taken;
         }
-        let held = match after(&command) {
+        let after = after(&command);
+        let has_room = client.has_room(after == After::Room);
+        let held = match after {
             // Answered at once, but not without bound while the client reads nothing.
-            After::Nothing => !client.has_room(),
-            _ if client.barrier.is_some() || !client.has_room() => true,
+            _ if !has_room => true,
+            After::Nothing => false,
+            _ if client.barrier.is_some() => true,
             After::Room => false,
             After::WritesOf(hash) => client.replies.writes(hash),
             After::All => !client.replies.is_empty(),

@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Crates that a crate may depend on, dev-dependencies aside. `None`: those that are not forbidden.
-const ALLOWED: [(&str, Option<&[&str]>, &[&str]); 5] = [
+const ALLOWED: [Wall; 5] = [
     ("core", Some(&["bytes", "siphasher", "smallvec"]), &[]),
     ("wire", Some(&["clockwise-core", "base64", "bytes", "crc32c", "memchr", "smallvec"]), &[]),
     (
@@ -17,6 +17,9 @@ const ALLOWED: [(&str, Option<&[&str]>, &[&str]); 5] = [
     ("sim", None, &["clockwise-node", "tokio", "mio", "socket2", "hyper", "axum"]),
     ("node", None, &["clockwise-sim"]),
 ];
+
+/// A crate, what it may depend on, and what it may not.
+type Wall = (&'static str, Option<&'static [&'static str]>, &'static [&'static str]);
 
 /// Words that a crate's code may not have.
 const FORBIDDEN_WORDS: [(&str, &[&str]); 2] = [

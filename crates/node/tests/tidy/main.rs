@@ -14,8 +14,11 @@ mod words;
 
 use repository::{Finding, Repository};
 
+/// Finds what it does not like.
+type Rule = fn(&Repository) -> Vec<Finding>;
+
 /// Every rule, by name.
-const RULES: [(&str, fn(&Repository) -> Vec<Finding>); 12] = [
+const RULES: [(&str, Rule); 12] = [
     ("dependencies", dependencies::check),
     ("std-in-no-std", sources::std_in_no_std),
     ("floats", sources::floats),
@@ -51,7 +54,7 @@ fn dependencies_have_known_licences() {
 
 /// What a rule finds in a repository of these files.
 #[cfg(test)]
-fn found(check: fn(&Repository) -> Vec<Finding>, files: &[(&str, &str)]) -> Vec<(String, usize)> {
+fn found(check: Rule, files: &[(&str, &str)]) -> Vec<(String, usize)> {
     let files = files.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
     check(&Repository { files }).into_iter().map(|finding| (finding.path, finding.line)).collect()
 }

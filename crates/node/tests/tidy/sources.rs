@@ -10,8 +10,8 @@ const LINES_MAX: usize = 600;
 /// The median of all files may not be above this.
 const LINES_MEDIAN: usize = 150;
 /// Names that say nothing.
-const EMPTY_NAMES: [&str; 10] =
-    ["util", "utils", "common", "helper", "helpers", "manager", "managers", "misc", "stuff", "tools"];
+const EMPTY_NAMES: [&str; 8] =
+    ["util", "utils", "common", "helper", "helpers", "manager", "managers", "misc"];
 
 fn finding(path: &str, line: usize, what: impl Into<String>) -> Finding {
     Finding { path: path.to_owned(), line, what: what.into() }

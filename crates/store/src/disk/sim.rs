@@ -1,6 +1,6 @@
 //! A disk in memory that forgets like a real one. Same seed, same calls: same bytes.
 //!
-//! Owns the names, the faults and the power switch; [`file`] owns the bytes. A write is durable after the
+//! Owns the names, the faults and the power switch; [`mod@file`] owns the bytes. A write is durable after the
 //! file's sync, a name after its folder's sync; at a power loss each unsynced sector and each unsynced name
 //! operation survives or not on its own. Clones share the disk.
 

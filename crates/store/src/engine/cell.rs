@@ -132,7 +132,7 @@ impl Cell {
             Mutation::Lines(lines) => {
                 assert!(lines.len() <= LINES_BYTES, "a slot's lines are short");
                 self.slots[place(slot)].lines = Some(Bytes::copy_from_slice(lines));
-                self.active.touch(lsn, lines.len());
+                self.active.touch(lsn);
             }
         }
     }
@@ -159,7 +159,7 @@ impl Cell {
             self.apply(seed, applied.slot, mutation, applied.lsn);
         }
         // An empty list of changes has a position as well.
-        self.active.touch(applied.lsn, 0);
+        self.active.touch(applied.lsn);
         true
     }
 

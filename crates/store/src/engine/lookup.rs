@@ -66,7 +66,7 @@ impl Engine {
                         return Search::Disk(at, probe);
                     };
                     probe.tables_read = probe.tables_read.saturating_add(1);
-                    match Table::find(&bytes, key) {
+                    match Table::find(bytes, key, hash) {
                         Ok(Some(Value::Record(record))) => return Search::Answer(Some(record), probe),
                         Ok(Some(Value::Forgotten)) => return Search::Answer(None, probe),
                         Ok(None) => self.stats.bloom_false += 1,

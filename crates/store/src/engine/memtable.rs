@@ -64,10 +64,15 @@ impl Memtable {
         self.entries.len()
     }
 
-    /// Notes a change that leaves no entry (of a slot's lines), which costs `bytes`.
-    pub(crate) fn touch(&mut self, lsn: Lsn, bytes: usize) {
+    /// Whether there was no change at all, so that there is nothing to flush.
+    #[inline]
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.last.0 == 0
+    }
+
+    /// Notes a change that leaves no entry (of a slot's lines, which are kept elsewhere).
+    pub(crate) fn touch(&mut self, lsn: Lsn) {
         self.last = lsn;
-        self.bytes += bytes;
     }
 
     /// The newest change of a key: its record (or `None` if it was forgotten) and position.

@@ -12,7 +12,6 @@ use crate::{
     engine::Flushed,
     job::{CompactJob, CompactResult, Done, FlushJob, Job, Work},
     limits::{COMPACT_RUNS, STALL_RUNS},
-    manifest,
     table::Table,
 };
 use clockwise_core::storage::{LoadError, Loaded};
@@ -32,14 +31,14 @@ impl Engine {
         let (logged, bound) = (self.stats.logged_bytes, self.settings.log_bytes);
         for at in 0..self.cells.len() {
             let cell = &self.cells[at];
-            if cell.active.last().0 > 0 && logged.saturating_sub(cell.oldest_mark) > bound {
+            if !cell.active.is_untouched() && logged.saturating_sub(cell.oldest_mark) > bound {
                 self.freeze(at);
             }
         }
     }
 
     pub(super) fn freeze(&mut self, at: usize) {
-        if self.cells[at].active.last().0 > 0 {
+        if !self.cells[at].active.is_untouched() {
             let bytes = self.cells[at].freeze();
             self.active_bytes -= bytes;
             self.frozen_bytes += bytes;
@@ -65,6 +64,7 @@ impl Engine {
 
     fn remove_unused(&mut self, jobs: &mut Vec<Job>) {
         let shard = self.shard;
+        jobs.extend(self.dropped.drain(..).map(|frozen| Job::of(shard, Work::Drop(frozen))));
         self.gone.retain(|table| {
             let unused = Arc::strong_count(table) == 1;
             if unused {
@@ -80,7 +80,7 @@ impl Engine {
             return;
         }
         let manifest = cell.begin_install();
-        jobs.push(Job::of(self.shard, Work::Install { cell: cell.number, manifest: manifest.encode() }));
+        jobs.push(Job::of(self.shard, Work::Install { cell: cell.number, manifest }));
     }
 
     fn plan_flush(&mut self, at: usize, jobs: &mut Vec<Job>) {
@@ -220,6 +220,7 @@ impl Engine {
             cell.work.flushing = false;
             let frozen = cell.frozen.pop_back().expect("the memtable stays until its table is visible");
             self.frozen_bytes -= frozen.memtable.bytes();
+            self.dropped.push(frozen);
             self.flushed.push(Flushed { cell: cell.number, lsn: next.flushed });
         }
         if next.compaction {
@@ -231,10 +232,5 @@ impl Engine {
                 .retain(|number| !next.gone.iter().any(|table| table.info().number == *number));
             self.gone.extend(next.gone);
         }
-    }
-
-    /// The name of a cell's manifest record, for the job that writes it.
-    pub(crate) fn manifest_name(cell: u16) -> String {
-        manifest::name(cell)
     }
 }

@@ -55,7 +55,7 @@ impl ReadJob {
                 probe.disk_reads = probe.disk_reads.saturating_add(1);
                 let bytes = table.read_block(block)?;
                 blocks.push((table.owner(), block, bytes.clone()));
-                match Table::find(&bytes, wanted)? {
+                match Table::find(&bytes, wanted, hash)? {
                     Some(Value::Record(record)) => return Ok(Some(record)),
                     Some(Value::Forgotten) => return Ok(None),
                     None => false_blocks += 1,

@@ -81,8 +81,9 @@ impl Builder {
         self.info.entries += 1;
         self.info.forgotten += u64::from(value.is_none());
         self.info.raw_bytes += (key.len() + value.map_or(0, <[u8]>::len)) as u64;
-        self.filter.add(hash(parsed));
-        self.block.add(key, value);
+        let hash = hash(parsed);
+        self.filter.add(hash);
+        self.block.add(key, hash, value);
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
         if self.block.len() >= self.options.block_bytes { self.end_block() } else { Ok(()) }

@@ -1,7 +1,7 @@
 //! What every block and section of a table is wrapped in: kind, lengths and a checksum bound to the table and
 //! to the place in it. A decompressed length is believed only behind a good checksum and below a cap.
 
-use crate::{checksum, limits, options::Compression};
+use crate::{checksum, options::Compression};
 use bytes::Bytes;
 
 /// Bytes before the payload: kind, 3 zeros, payload length, raw length, checksum.
@@ -45,8 +45,8 @@ fn compress(raw: &[u8], start: usize, out: &mut Vec<u8>) -> bool {
     }
 }
 
-/// The raw bytes of an envelope that lies at `offset`; `None` if it is damaged.
-pub(super) fn open(owner: u64, offset: u64, envelope: Vec<u8>) -> Option<Bytes> {
+/// The raw bytes, at most `cap`, of an envelope that lies at `offset`; `None` if it is damaged.
+pub(super) fn open(owner: u64, offset: u64, envelope: Vec<u8>, cap: usize) -> Option<Bytes> {
     let header: &[u8; HEADER_BYTES] = envelope.first_chunk()?;
     let field = |at: usize| u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let (payload, raw_bytes, found) = (field(4) as usize, field(8) as usize, field(12));
@@ -55,7 +55,7 @@ pub(super) fn open(owner: u64, offset: u64, envelope: Vec<u8>) -> Option<Bytes> 
     }
     match header[0] {
         PLAIN => (raw_bytes == payload).then(|| Bytes::from(envelope).slice(HEADER_BYTES..)),
-        LZ4 if raw_bytes <= limits::INDEX_BYTES => {
+        LZ4 if raw_bytes <= cap => {
             let mut raw = vec![0; raw_bytes];
             let length = lz4_flex::block::decompress_into(&envelope[HEADER_BYTES..], &mut raw).ok()?;
             (length == raw_bytes).then(|| raw.into())

@@ -9,6 +9,8 @@ use super::{
 /// Which block could hold a key.
 #[derive(Default)]
 pub(super) struct Index {
+    /// The first 8 bytes of each key as a number: enough to find the place, or almost, in few cache lines.
+    prefixes: Vec<u64>,
     keys: Vec<u8>,
     key_ends: Vec<u32>,
     /// Where each block begins, and where the last one ends.
@@ -17,10 +19,11 @@ pub(super) struct Index {
 
 impl Index {
     pub(super) fn new() -> Index {
-        Index { keys: Vec::new(), key_ends: Vec::new(), offsets: vec![HEADER_BYTES] }
+        Index { offsets: vec![HEADER_BYTES], ..Index::default() }
     }
 
     pub(super) fn add(&mut self, last_key: &[u8], length: u64) {
+        self.prefixes.push(prefix(last_key));
         self.keys.extend_from_slice(last_key);
         self.key_ends.push(self.keys.len() as u32);
         self.offsets.push(self.end() + length);
@@ -36,7 +39,8 @@ impl Index {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.keys.capacity() + 4 * self.key_ends.capacity() + 8 * self.offsets.capacity()
+        let (prefixes, offsets) = (8 * self.prefixes.capacity(), 8 * self.offsets.capacity());
+        self.keys.capacity() + 4 * self.key_ends.capacity() + prefixes + offsets
     }
 
     fn key(&self, block: usize) -> &[u8] {
@@ -46,7 +50,10 @@ impl Index {
 
     /// The block that holds the key if any does.
     pub(super) fn find(&self, key: KeyRef<'_>) -> Option<u32> {
-        let (mut low, mut high) = (0, self.blocks());
+        // Prefixes are in the keys' order, so a smaller one is a smaller key; equal ones leave it to the keys.
+        let wanted = stored_prefix(key);
+        let mut low = self.prefixes.partition_point(|&prefix| prefix < wanted);
+        let mut high = low + self.prefixes[low..].partition_point(|&prefix| prefix == wanted);
         while low < high {
             let middle = (low + high) / 2;
             if key.cmp_stored(self.key(middle)).is_gt() { low = middle + 1 } else { high = middle }
@@ -89,4 +96,22 @@ impl Index {
         }
         if at == bytes.len() && index.end() == end { Ok(index) } else { Err(Malformed) }
     }
+}
+
+/// The first 8 bytes, with zeros behind a shorter key.
+fn prefix(stored: &[u8]) -> u64 {
+    let mut bytes = [0; 8];
+    let length = stored.len().min(8);
+    bytes[..length].copy_from_slice(&stored[..length]);
+    u64::from_be_bytes(bytes)
+}
+
+/// [`prefix`] of a key's stored form.
+#[inline]
+fn stored_prefix(key: KeyRef<'_>) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[..2].copy_from_slice(&key.slot.number().to_be_bytes());
+    let length = key.key.len().min(6);
+    bytes[2..2 + length].copy_from_slice(&key.key[..length]);
+    u64::from_be_bytes(bytes)
 }

@@ -131,5 +131,5 @@ fn read_section(
     }
     let mut bytes = vec![0; length as usize];
     read_exact_at(file, &mut bytes, offset)?;
-    Ok(envelope::open(owner, offset, bytes))
+    Ok(envelope::open(owner, offset, bytes, INDEX_BYTES))
 }

@@ -2,7 +2,7 @@
 //! damaged one ends the stream with an error.
 
 use super::{Table, block, envelope};
-use crate::limits::STREAM_BYTES;
+use crate::limits::{BLOCK_BYTES, STREAM_BYTES};
 use bytes::Bytes;
 use clockwise_core::storage::LoadError;
 use std::sync::Arc;
@@ -65,7 +65,9 @@ impl Stream {
         for &(offset, length) in blocks.iter().rev() {
             let at = (offset - start) as usize;
             let sealed = bytes[at..at + length].to_vec();
-            self.piece.push(envelope::open(self.table.owner, offset, sealed).ok_or(LoadError::Damaged)?);
+            self.piece.push(
+                envelope::open(self.table.owner, offset, sealed, BLOCK_BYTES).ok_or(LoadError::Damaged)?,
+            );
         }
         self.next_block += blocks.len() as u32;
         Ok(true)

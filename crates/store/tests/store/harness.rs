@@ -114,13 +114,12 @@ impl Server {
         match self.engine(slot).get(slot, key) {
             Lookup::Hit(found) => Ok(Some(found.record)),
             Lookup::Miss(_) => Ok(None),
-            Lookup::Job(id) => loop {
+            Lookup::Job(id) => {
                 self.settle();
-                let at =
-                    self.loaded.iter().position(|loaded| loaded.job == id).expect("the lookup is answered");
+                let at = self.loaded.iter().position(|loaded| loaded.job == id).expect("it is answered");
                 let loaded = self.loaded.swap_remove(at);
-                return loaded.result.map(|found| found.map(|found| found.record));
-            },
+                loaded.result.map(|found| found.map(|found| found.record))
+            }
         }
     }
 }
@@ -199,13 +198,14 @@ pub fn random_op(rng: &mut Rng, serial: u64) -> Op {
         // Other keys of the same slot.
         let key = if part == 0 { first.clone() } else { format!("more-{}", rng.u32(..8)).into_bytes() };
         changes.push(match rng.u32(..10) {
-            0 | 1 => Change::Forget(key, -1),
+            // Counts never fall, so that each prefix of a history shows another state (none is shown below zero).
+            0 | 1 => Change::Forget(key, 0),
             2 => Change::Lines(format!("lines {serial} {part}").into_bytes()),
             _ => {
                 let mut record = format!("record {serial} {part} ").into_bytes();
                 let filler = if rng.u32(..20) == 0 { 3000 } else { rng.usize(..120) };
                 record.extend((0..filler).map(|_| rng.u8(b'a'..b'f')));
-                Change::Put(key, record, rng.i8(-1..=1))
+                Change::Put(key, record, rng.i8(0..=1))
             }
         });
     }
@@ -279,8 +279,10 @@ impl History {
             }
             let Some(length) = matching else {
                 return Err(format!(
-                    "cell {cell}: no prefix of {acknowledged} to {} operations gives what was found:\n{found:?}",
-                    ops.len()
+                    "cell {cell}: no prefix of {acknowledged} to {} operations gives what was found:\n{}\nall:\n{}",
+                    ops.len(),
+                    show(found),
+                    show(&state),
                 ));
             };
             ops.truncate(length);
@@ -295,4 +297,14 @@ pub fn visible(state: &State) -> State {
     let mut state = state.clone();
     state.live.retain(|_, live| *live > 0);
     state
+}
+
+/// A state in few words.
+fn show(state: &State) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).into_owned();
+    let records =
+        state.records.iter().map(|((slot, key), value)| format!("{slot} {}: {}", text(key), text(value)));
+    let lines = state.lines.iter().map(|(slot, lines)| format!("{slot} lines: {}", text(lines)));
+    let live = state.live.iter().map(|(slot, live)| format!("{slot} live: {live}"));
+    records.chain(lines).chain(live).collect::<Vec<_>>().join("\n")
 }

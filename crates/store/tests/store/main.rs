@@ -1,4 +1,9 @@
 //! The engine from outside, on the simulated disk unless a module says otherwise.
 
+mod crash;
+mod damage;
+mod faults;
+mod golden;
 mod harness;
 mod model;
+mod real;

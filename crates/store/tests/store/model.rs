@@ -1,7 +1,7 @@
 //! Random operations against an ordered map, with flushes, compactions, restarts and other numbers of shards
 //! in between.
 
-use crate::harness::{History, Server, dump, random_op, small, visible};
+use crate::harness::{Change, History, Op, Server, dump, random_op, small, visible};
 use clockwise_core::storage::{Lookup, Storage};
 use clockwise_store::{Compression, SimDisk};
 use fastrand::Rng;
@@ -15,6 +15,11 @@ fn run(seed: u64, operations: u64) {
     let mut history = History::default();
     let mut states: BTreeMap<u16, crate::harness::State> = BTreeMap::new();
     let mut last_lsn = BTreeMap::new();
+    let (mut flushes, mut compactions) = (0, 0);
+    let mut count = |server: &Server| {
+        flushes += server.engines.iter().map(|engine| engine.stats().flushes).sum::<u64>();
+        compactions += server.engines.iter().map(|engine| engine.stats().compactions).sum::<u64>();
+    };
     for serial in 0..operations {
         let op = random_op(&mut rng, serial);
         let lsn = server.apply(&op);
@@ -37,6 +42,7 @@ fn run(seed: u64, operations: u64) {
             74 if rng.u32(..4) == 0 => {
                 server.commit().expect("no fault");
                 let clean = rng.bool();
+                count(&server);
                 if clean {
                     server.log.close().expect("no fault");
                 }
@@ -58,8 +64,8 @@ fn run(seed: u64, operations: u64) {
     for (cell, state) in &states {
         assert_eq!(found[cell], visible(state), "cell {cell} of seed {seed}");
     }
-    let flushes: u64 = server.engines.iter().map(|engine| engine.stats().flushes).sum();
-    assert!(flushes > 0 || operations < 1000);
+    count(&server);
+    assert!(flushes > 20 && compactions > 2, "{flushes} flushes, {compactions} compactions");
 }
 
 #[test]
@@ -148,4 +154,29 @@ fn overwriting_does_not_grow_without_bound() {
     assert!(most < 900_000, "{most} bytes");
     assert!(server.log.stats().segments_kept < 12, "{:?}", server.log.stats());
     assert!(server.log.stats().segments_recycled > 3, "{:?}", server.log.stats());
+}
+
+#[test]
+fn live_keys_are_counted_through_flush_and_restart() {
+    let disk = SimDisk::new(1);
+    let (slot, key) = crate::harness::key(1);
+    let put = |live| Op { slot, changes: vec![Change::Put(key.clone(), b"x".to_vec(), live)] };
+    let forget = Op { slot, changes: vec![Change::Forget(key.clone(), -1), Change::Lines(b"l".to_vec())] };
+    let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("an empty disk opens");
+    for (op, live) in [(put(1), 1), (put(1), 2), (forget.clone(), 1), (put(0), 1), (forget, 0)] {
+        server.apply(&op);
+        assert_eq!(server.engines[0].live(slot), live);
+        server.commit().expect("no fault");
+        if live == 1 {
+            server.engines[0].freeze_all();
+            server.settle();
+        }
+        disk.kill();
+        server = Server::open(Arc::new(disk.clone()), &small(3)).expect("recovers");
+        assert_eq!(server.engine(slot).live(slot), live);
+        disk.kill();
+        server = Server::open(Arc::new(disk.clone()), &small(1)).expect("recovers");
+    }
+    assert_eq!(server.engines[0].lines(slot).as_deref(), Some(&b"l"[..]));
+    assert_eq!(server.get(slot, &key).expect("no fault"), None);
 }

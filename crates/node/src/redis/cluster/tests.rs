@@ -44,7 +44,7 @@ fn topology(down: u32) -> (Shared, Topology) {
     let layout = Arc::new(layout.unwrap());
     let live: Vec<MemberNumber> = (1..=5).filter(|&number| number != down).map(MemberNumber).collect();
     let map = RoutingMap::new(&layout, &|number| live.contains(&number));
-    let life = Life { incarnation: 1, clock_floor: Hlc(0), clock_reserved: Hlc(0) };
+    let life = Life { incarnation: 1, starts: 1, clock_floor: Hlc(0), clock_reserved: Hlc(0) };
     let settings = Settings { advertise: addresses(1), ..Settings::default() };
     let (control, _steps) = std::sync::mpsc::sync_channel::<Control>(1);
     let shared = Shared::new(settings, NodeId([1; 20]), life, control);
@@ -117,9 +117,8 @@ fn from_nodes(text: &str) -> Vec<String> {
         let words: Vec<&str> = line.split(' ').collect();
         for range in &words[8..] {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
-            for slot in first.parse::<usize>().unwrap()..=last.parse().unwrap() {
-                masters[slot] = words[0].to_owned();
-            }
+            let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+            masters[first..=last].fill(words[0].to_owned());
         }
     }
     masters

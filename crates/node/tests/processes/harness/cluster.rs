@@ -1,0 +1,157 @@
+//! A cluster of `clockwise start` processes.
+
+use super::{Pipe, Ports, Process, clockwise, eventually, finish};
+use bytes::Bytes;
+use clockwise::client::is_ready;
+use clockwise_wire::resp::Reply;
+use std::{
+    fs,
+    net::SocketAddr,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// Shared by the servers of all tests.
+pub const SECRET: &str = "the secret of the test clusters";
+
+/// Servers, some of which may be down.
+#[derive(Debug)]
+pub struct TestCluster {
+    pub ports: Ports,
+    pub folder: TempDir,
+    pub servers: Vec<Option<Process>>,
+    flags: Vec<String>,
+}
+
+impl TestCluster {
+    /// Starts servers without making a cluster of them.
+    pub fn servers(count: usize, flags: &[&str]) -> TestCluster {
+        let mut cluster = TestCluster {
+            ports: Ports::reserve(),
+            folder: tempfile::tempdir().unwrap(),
+            servers: (0..count).map(|_| None).collect(),
+            flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+        };
+        fs::write(cluster.folder.path().join("secret"), SECRET).unwrap();
+        (0..count).for_each(|server| cluster.start(server, &[]));
+        cluster
+    }
+
+    /// Starts servers and makes a cluster of them; returns when it is ready.
+    pub fn ready(count: usize, flags: &[&str]) -> TestCluster {
+        let cluster = TestCluster::servers(count, flags);
+        let done = finish(cluster.init_command());
+        assert_eq!(done.code, Some(0), "{done:?}");
+        cluster.wait_until_ready();
+        cluster
+    }
+
+    /// `init` for all of them.
+    pub fn init_command(&self) -> Vec<String> {
+        let mut command = vec!["init".to_owned()];
+        for server in 0..self.servers.len() {
+            self.wait_until_it_answers(server);
+            command.extend(["--server".to_owned(), self.cluster(server).to_string()]);
+        }
+        command
+    }
+
+    /// Starts a server that is down; `more` flags win over those of the cluster.
+    pub fn start(&mut self, server: usize, more: &[&str]) {
+        let mut command = clockwise();
+        command.args(["start", "--stop-on-stdin-eof", "--shards", "1", "--data"]).arg(self.data(server));
+        command.args(["--port", &self.cluster(server).port().to_string()]);
+        if !more.contains(&"--cluster-secret-file") {
+            command.arg("--cluster-secret-file").arg(self.folder.path().join("secret"));
+        }
+        for other in (0..self.servers.len()).filter(|other| *other != server) {
+            command.args(["--seed", &self.ports.of(other)[3].to_string()]);
+        }
+        command.args(&self.flags).args(more);
+        let log = self.folder.path().join(format!("server{server}.log"));
+        self.servers[server] = Some(Process::start(&mut command, &log));
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self, server: usize) {
+        self.servers[server].take().expect("it runs").kill();
+    }
+
+    /// SIGTERM; the exit code must be 0.
+    pub fn stop(&mut self, server: usize) {
+        let process = self.servers[server].take().expect("it runs");
+        assert_eq!(process.terminate(), Some(0), "server {server}:\n{}", self.log(server));
+    }
+
+    pub fn process(&self, server: usize) -> &Process {
+        self.servers[server].as_ref().expect("it runs")
+    }
+
+    pub fn data(&self, server: usize) -> PathBuf {
+        self.folder.path().join(format!("server{server}"))
+    }
+
+    pub fn cluster(&self, server: usize) -> SocketAddr {
+        self.ports.of(server)[0]
+    }
+
+    pub fn plain(&self, server: usize) -> SocketAddr {
+        self.ports.of(server)[1]
+    }
+
+    pub fn http(&self, server: usize) -> SocketAddr {
+        self.ports.of(server)[2]
+    }
+
+    pub fn peer(&self, server: usize) -> SocketAddr {
+        self.ports.of(server)[3]
+    }
+
+    pub fn log(&self, server: usize) -> String {
+        fs::read_to_string(self.folder.path().join(format!("server{server}.log"))).unwrap_or_default()
+    }
+
+    pub fn pipe(&self, server: usize) -> Pipe {
+        Pipe::connect(self.cluster(server)).unwrap_or_else(|error| panic!("{error}: {}", self.log(server)))
+    }
+
+    /// One command to one server.
+    pub fn call(&self, server: usize, command: &[&str]) -> Reply {
+        let words: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
+        self.pipe(server).call(&words).unwrap_or_else(|error| panic!("{command:?}: {error}"))
+    }
+
+    pub fn wait_until_it_answers(&self, server: usize) {
+        eventually("an answer", Duration::from_secs(10), || {
+            Pipe::connect(self.cluster(server)).is_ok_and(|mut pipe| pipe.call(&[b"PING"]).is_ok())
+        });
+    }
+
+    /// Until every server that runs says that it is ready.
+    pub fn wait_until_ready(&self) {
+        let began = Instant::now();
+        for server in (0..self.servers.len()).filter(|server| self.servers[*server].is_some()) {
+            let http = self.http(server).to_string();
+            while !matches!(is_ready(&http, Duration::from_secs(1)), Ok(Ok(()))) {
+                assert!(began.elapsed() < Duration::from_secs(20), "server {server}:\n{}", self.log(server));
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
+    }
+
+    /// Writes and reads back through every server that runs.
+    pub fn serves(&self) {
+        for server in (0..self.servers.len()).filter(|server| self.servers[*server].is_some()) {
+            let value = format!("v{server}");
+            let key = format!("serves-{server}");
+            assert_eq!(self.call(server, &["SET", &key, &value]), ok(), "server {server}");
+            assert_eq!(self.call(server, &["GET", &key]), Reply::Bulk(Bytes::from(value)), "server {server}");
+        }
+    }
+}
+
+/// `+OK`.
+pub fn ok() -> Reply {
+    Reply::Simple(Bytes::from_static(b"OK"))
+}

@@ -1,0 +1,59 @@
+//! Servers that do not belong: another secret, another cluster, another node.
+
+use super::harness::{TestCluster, alone, eventually, finish};
+use std::{fs, time::Duration};
+
+fn state(cluster: &TestCluster, of: &str) -> String {
+    let table = finish(["status", "--server", &cluster.cluster(0).to_string()]);
+    let row = table.out.lines().find(|line| line.starts_with(of)).map(str::to_owned);
+    let row = row.unwrap_or_else(|| panic!("{table:?}"));
+    row.split_whitespace().nth(1).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_server_with_another_secret_is_kept_out() {
+    let _turn = alone();
+    let mut cluster = TestCluster::ready(3, &[]);
+    cluster.stop(2);
+    let wrong = cluster.folder.path().join("wrong");
+    fs::write(&wrong, "another secret of the same length").unwrap();
+    cluster.start(2, &["--cluster-secret-file", &wrong.to_string_lossy()]);
+    cluster.wait_until_it_answers(2);
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(state(&cluster, "s3"), "suspected", "{}", cluster.log(0));
+    assert!(cluster.log(2).contains("secret"), "it is told why:\n{}", cluster.log(2));
+    let set = cluster.call(0, &["SET", "a", "1"]);
+    assert_eq!(set, clockwise_wire::resp::Reply::Simple("OK".into()));
+    let alone = cluster.call(2, &["SET", "a", "2"]);
+    assert!(format!("{alone:?}").contains("NOQUORUM"), "{alone:?}");
+    cluster.stop(2);
+    cluster.start(2, &[]);
+    eventually("s3 is back", Duration::from_secs(10), || state(&cluster, "s3") == "live");
+    cluster.serves();
+}
+
+#[test]
+fn a_server_of_another_cluster_on_the_same_address_is_kept_out() {
+    let _turn = alone();
+    let mut cluster = TestCluster::ready(3, &[]);
+    assert_eq!(cluster.call(0, &["SET", "ours", "1"]), clockwise_wire::resp::Reply::Simple("OK".into()));
+    cluster.stop(2);
+    // A new server on the address of s3, and a cluster of its own.
+    fs::rename(cluster.data(2), cluster.folder.path().join("aside")).unwrap();
+    cluster.start(2, &[]);
+    cluster.wait_until_it_answers(2);
+    let other = finish(["init", "--server", &cluster.cluster(2).to_string()]);
+    assert_eq!(other.code, Some(0), "{other:?}");
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert_eq!(state(&cluster, "s3"), "suspected");
+    assert_eq!(cluster.call(2, &["GET", "ours"]), clockwise_wire::resp::Reply::Null, "nothing crossed over");
+    assert_eq!(cluster.call(2, &["SET", "theirs", "1"]), clockwise_wire::resp::Reply::Simple("OK".into()));
+    assert_eq!(cluster.call(0, &["GET", "theirs"]), clockwise_wire::resp::Reply::Null);
+    // The old folder comes back to its place.
+    cluster.stop(2);
+    fs::remove_dir_all(cluster.data(2)).unwrap();
+    fs::rename(cluster.folder.path().join("aside"), cluster.data(2)).unwrap();
+    cluster.start(2, &[]);
+    eventually("s3 is back", Duration::from_secs(10), || state(&cluster, "s3") == "live");
+    cluster.serves();
+}
