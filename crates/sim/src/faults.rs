@@ -207,8 +207,10 @@ impl World {
         let late = self.fault_rng.usize(0..self.servers.len());
         let spec = self.layout.spec();
         let mut members = spec.members.clone();
-        for member in &mut members {
+        for (index, member) in members.iter_mut().enumerate() {
             member.token_seed = self.fault_rng.u64(..);
+            // Whoever owns little is asked little, and so learns late.
+            member.weight = if index == late { 1 } else { 12 };
         }
         let spec = LayoutSpec { epoch: Epoch(spec.epoch.0 + 1), members, ..spec.clone() };
         let layout = Layout::new(spec).expect("the members are those of a layout that was accepted");

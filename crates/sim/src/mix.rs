@@ -26,7 +26,22 @@ pub enum Mix {
     Everything,
 }
 
+/// Seeds that the tests run of each mix, from 1 on: 500 in all.
+pub const TESTED: [(Mix, u64); 6] = [
+    (Mix::Calm, 50),
+    (Mix::Network, 100),
+    (Mix::Crash, 120),
+    (Mix::Clock, 80),
+    (Mix::Layout, 60),
+    (Mix::Everything, 90),
+];
+
 impl Mix {
+    /// How many of its seeds the tests run.
+    pub fn tested(self) -> u64 {
+        TESTED.iter().find(|(mix, _)| *mix == self).map_or(0, |(_, seeds)| *seeds)
+    }
+
     /// All mixes.
     pub const ALL: [Mix; 6] = [Mix::Calm, Mix::Network, Mix::Crash, Mix::Clock, Mix::Layout, Mix::Everything];
 

@@ -144,7 +144,6 @@ impl World {
             ended_us: u64::MAX,
             end: End::Open,
         });
-        self.stats.operations += 1;
         self.queue.after(patience_us, Event::Impatience { client, operation: number });
         self.knock(server, number, Request { key, op, level: call.level, timeout_ms }, call.context);
     }
@@ -195,11 +194,11 @@ impl World {
         match operation.end {
             End::Read(_) | End::Written(_) => self.stats.outcomes[0] += 1,
             End::Unknown => self.stats.outcomes[2] += 1,
-            _ => self.stats.outcomes[1] += 1,
+            End::Rejected(_) | End::Failed | End::Open => self.stats.outcomes[1] += 1,
+            End::Refused => {}
         }
-        if matches!(operation.end, End::Refused) {
-            self.stats.operations -= 1;
-        }
+        // What nobody took is no operation.
+        self.stats.operations += u64::from(!matches!(operation.end, End::Refused));
         let end = format_args!("{:?}", operation.end).to_string();
         self.trace.bytes(end.as_bytes());
         self.learn(client, number, context);

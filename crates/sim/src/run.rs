@@ -6,6 +6,7 @@ use crate::{
     world::World,
 };
 use clockwise_core::canary::Canary;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A run that is wanted.
 #[derive(Clone, Copy, Debug)]
@@ -77,16 +78,26 @@ impl Report {
 /// Virtual time after which a run is taken to be stuck, in microseconds.
 const STUCK_US: u64 = 600_000_000;
 
-/// Runs a plan to its end and checks what the clients saw.
-pub fn run(options: Options) -> Report {
-    let Options { mix, seed, canary, store, trace } = options;
-    let mut world = World::new(Plan::new(mix, seed, canary, store), trace);
+fn play(world: &mut World) {
     world.populate();
     while !world.healing && world.queue.now_us() < STUCK_US && world.step() {}
     if !world.healing && world.broken.is_none() {
         world.broken = Some("the clients never get through".to_owned());
     }
     world.read_all();
+}
+
+/// Runs a plan to its end and checks what the clients saw.
+pub fn run(options: Options) -> Report {
+    let Options { mix, seed, canary, store, trace } = options;
+    let mut world = World::new(Plan::new(mix, seed, canary, store), trace);
+    // An assertion of core or store that fails is a finding like any other.
+    let ran = catch_unwind(AssertUnwindSafe(|| play(&mut world)));
+    if let Err(panic) = ran {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or(panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        world.broken = Some(format!("panic: {}", text.unwrap_or_default()));
+    }
     world.history.owners = usize::from(world.plan.replicas);
     let mut violations = checkers::check(&world.history);
     if let Some(what) = world.broken.take() {

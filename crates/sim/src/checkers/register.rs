@@ -22,12 +22,33 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
             }
         }
     }
+    check_returns(&reads, found);
     let Some(survivors) = case.survivors() else { return };
     let got = plain(survivors);
     check_writes(case, u64::MAX, got, "the last read", found);
     for (earlier, _, before) in &reads {
         if let Some(what) = goes_back(case, *before, got) {
             found.push(format!("the last read went back behind read {earlier}: {what}"));
+        }
+    }
+}
+
+/// A value that a read saw replaced by another does not come back, under no time.
+fn check_returns(reads: &[(u64, &Operation, Got<'_>)], found: &mut Vec<String>) {
+    let value = |got: Got<'_>| got.and_then(|seen| seen.value);
+    for (first, begin, old) in reads.iter().filter(|(.., got)| got.is_some()) {
+        let later =
+            |after: &&(u64, &Operation, Got<'_>), than: &Operation| after.1.invoked_us > than.ended_us;
+        let replaced = reads.iter().filter(|read| later(read, begin) && value(read.2) != value(*old));
+        let Some((between, replaced, _)) = replaced.min_by_key(|(_, read, _)| read.ended_us) else {
+            continue;
+        };
+        let back = reads.iter().find(|read| later(read, replaced) && value(read.2) == value(*old));
+        if let Some((last, ..)) = back {
+            let old = value(*old);
+            found.push(format!(
+                "reads {first}, {between} and {last} got {old:?}, something else, and {old:?} again"
+            ));
         }
     }
 }
