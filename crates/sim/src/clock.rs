@@ -49,23 +49,3 @@ impl Clock {
         self.drift_ppm = drift_ppm;
     }
 }
-
-/// The largest and the smallest offset that any wall clock of the run ever had.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Spread {
-    low_us: i64,
-    high_us: i64,
-}
-
-impl Spread {
-    /// Takes note of a clock.
-    pub(crate) fn note(&mut self, ahead_us: i64) {
-        self.low_us = self.low_us.min(ahead_us);
-        self.high_us = self.high_us.max(ahead_us);
-    }
-
-    /// How far two clocks, at any two moments of the run, can have been apart.
-    pub(crate) fn width_us(&self) -> u64 {
-        self.high_us.abs_diff(self.low_us)
-    }
-}

@@ -25,9 +25,6 @@ impl World {
         self.healing = true;
         self.note(|| "heal".to_owned());
         let at_us = self.queue.now_us();
-        for server in &self.servers {
-            self.spread.note(server.clock.ahead_us(at_us));
-        }
         for (a, b) in self.network.calm(at_us) {
             self.break_link(a, b);
         }
@@ -86,8 +83,8 @@ impl World {
         for _ in 0..TRIES {
             let asked: BTreeMap<u64, usize> = keys
                 .iter()
-                .filter(|key| !reads.contains_key(*key))
-                .map(|key| *key)
+                .copied()
+                .filter(|key| !reads.contains_key(key))
                 .collect::<Vec<_>>()
                 .into_iter()
                 .map(|key| (self.ask_any(key, Op::Get, Level { need: Need::All, strict: true }), key))

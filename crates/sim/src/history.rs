@@ -4,7 +4,7 @@ use bytes::Bytes;
 use clockwise_core::{
     hlc::Hlc,
     ids::Dot,
-    request::{Level, Rejected},
+    request::Level,
     version::{DotSet, Kind, Record, Value},
 };
 
@@ -91,7 +91,7 @@ pub(crate) enum End {
     /// Acknowledged, with its time.
     Written(Hlc),
     /// Certainly not applied.
-    Rejected(Rejected),
+    Rejected,
     /// No server took it: not even sent.
     Refused,
     /// A read without an answer.
@@ -135,7 +135,7 @@ impl Operation {
 
     /// Whether it is a write that cannot have landed.
     pub(crate) fn void(&self) -> bool {
-        matches!(self.end, End::Rejected(_) | End::Refused)
+        matches!(self.end, End::Rejected | End::Refused)
     }
 
     /// When a write was acknowledged; never, if it was not.

@@ -33,6 +33,8 @@ mod network;
 mod play;
 mod random;
 pub mod run;
+#[cfg(test)]
+mod scenarios;
 mod server;
 mod storage;
 mod trace;

@@ -32,8 +32,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let clean =
-        wanted.canaries.iter().map(|canary| run_seeds(&wanted, *canary)).fold(true, |all, one| all && one);
+    let mut clean = true;
+    for canary in &wanted.canaries {
+        clean &= run_seeds(&wanted, *canary);
+    }
     if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

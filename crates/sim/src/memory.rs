@@ -118,7 +118,8 @@ impl MemoryDisk {
 
     /// A shard's log is synced up to a position.
     pub(crate) fn synced(&mut self, shard: &mut MemoryShard, position: Lsn) {
-        while let Some(entry) = shard.log.pop_front_if(|entry| entry.lsn <= position) {
+        while shard.log.front().is_some_and(|entry| entry.lsn <= position) {
+            let entry = shard.log.pop_front().expect("its front was looked at");
             replay(&mut self.image, &entry);
         }
         shard.durable = shard.durable.max(position);

@@ -208,6 +208,32 @@ impl Plan {
     }
 }
 
+#[cfg(test)]
+impl Plan {
+    /// A cluster in which nothing happens by itself: true clocks, quick links and disks, one shard a server.
+    pub(crate) fn quiet(servers: usize, canary: Canary) -> Plan {
+        let style = Style {
+            delay_low_us: 200,
+            delay_high_us: 200,
+            straggle_per_mille: 0,
+            drop_per_mille: 0,
+            double_per_mille: 0,
+            ordered: true,
+            budget: 4_096,
+        };
+        Plan {
+            shards: vec![1; servers],
+            replicas: 3,
+            style,
+            clients: 0,
+            skew_us: 0,
+            beyond_per_mille: 0,
+            sync_us: (300, 300),
+            ..Plan::new(Mix::Calm, 1, canary, StoreKind::Files)
+        }
+    }
+}
+
 fn style(mix: Mix, rng: &mut Rng) -> Style {
     let wild = matches!(mix, Mix::Network | Mix::Everything) && chance(rng, 350);
     Style {

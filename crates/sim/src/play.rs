@@ -9,7 +9,7 @@ use crate::{
     world::World,
 };
 use bytes::Bytes;
-use clockwise_core::request::{Basis, Level, Op, Request};
+use clockwise_core::request::{Basis, Level, Op, Rejected, Request};
 use clockwise_core::version::Token;
 
 /// What a client does next.
@@ -171,7 +171,13 @@ impl World {
         who.open = None;
         let operation = &mut self.history.operations[number as usize];
         operation.ended_us = now_us;
-        if matches!(answer, None | Some(Answer::Refused | Answer::Broken)) {
+        // A server that cannot, another may.
+        let unable = match &answer {
+            None | Some(Answer::Refused | Answer::Broken) => true,
+            Some(Answer::Rejected(why)) => !matches!(why, Rejected::TooManySiblings | Rejected::BadRequest),
+            Some(_) => false,
+        };
+        if unable {
             who.home = who.rng.usize(0..servers);
         }
         let write = operation.writing().is_some();
@@ -186,7 +192,7 @@ impl World {
                 context = sealed.map(|sealed| Context { sealed, direct: vec![number] });
                 End::Written(time)
             }
-            Some(Answer::Rejected(why)) if write => End::Rejected(why),
+            Some(Answer::Rejected(_)) if write => End::Rejected,
             Some(Answer::Refused) => End::Refused,
             _ if write => End::Unknown,
             _ => End::Failed,
@@ -194,7 +200,7 @@ impl World {
         match operation.end {
             End::Read(_) | End::Written(_) => self.stats.outcomes[0] += 1,
             End::Unknown => self.stats.outcomes[2] += 1,
-            End::Rejected(_) | End::Failed | End::Open => self.stats.outcomes[1] += 1,
+            End::Rejected | End::Failed | End::Open => self.stats.outcomes[1] += 1,
             End::Refused => {}
         }
         // What nobody took is no operation.

@@ -2,7 +2,7 @@
 
 use crate::{
     client::Client,
-    clock::{Clock, Spread},
+    clock::Clock,
     event::{Event, Queue},
     history::{History, Operation},
     mix::{Mix, Plan},
@@ -55,7 +55,6 @@ pub(crate) struct World {
     pub(crate) clients: Vec<Client>,
     pub(crate) history: History,
     pub(crate) layout: Arc<Layout>,
-    pub(crate) spread: Spread,
     pub(crate) trace: Trace,
     pub(crate) stats: Stats,
     pub(crate) fault_rng: Rng,
@@ -87,7 +86,6 @@ impl World {
             clients: Vec::new(),
             history: History::default(),
             layout,
-            spread: Spread::default(),
             trace: Trace::new(text),
             stats: Stats::default(),
             fault_rng: stream(plan.seed, "faults", 0),
@@ -249,8 +247,6 @@ impl World {
     }
 
     fn tick(&mut self, server: usize, life: u64) {
-        let at_us = self.queue.now_us();
-        self.spread.note(self.servers[server].clock.ahead_us(at_us));
         self.servers[server].tick_stores();
         self.trace.number(self.servers[server].disk.changes());
         self.drive_all(server, || Input::Tick);
