@@ -293,6 +293,10 @@ impl ShardState {
                     canary: Default::default(),
                 };
                 self.core = Some(Shard::new(config, Arc::clone(&layout)));
+                // A peer may have been faster than this letter.
+                for peer in self.links.up() {
+                    self.on_link(peer, LinkState::Up);
+                }
             }
         }
         self.flush_later();
