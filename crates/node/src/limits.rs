@@ -40,6 +40,8 @@ pub const LOG_BACKLOG_BYTES: usize = 64 * 1024 * 1024;
 pub const LOG_GATHER_MS: u64 = 5;
 /// Shards look at their deadlines this often, in milliseconds.
 pub const TICK_MS: u64 = 10;
+/// A tick that is later than this is counted and logged, in milliseconds.
+pub(crate) const LATE_TICK_MS: u64 = 500;
 /// Shards publish their gauges this often, in milliseconds.
 pub const PUBLISH_MS: u64 = 1_000;
 /// A peer has this long for its handshake, and a connect to it, in milliseconds.

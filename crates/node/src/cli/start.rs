@@ -23,8 +23,7 @@ use std::{
 #[derive(Args)]
 #[command(
     after_help = "Flags win over the environment, the environment over the file, the file over the defaults. \
-                        In the file, settings have the names of the flags with `_` for `-`: `log_level = \"debug\"`; \
-                        `--seed` is `seeds`, a list."
+                        In the file, settings have the names of the flags with `_` for `-`: `log_level = \"debug\"`."
 )]
 pub struct Start {
     /// TOML file with settings

@@ -14,7 +14,7 @@ use std::{
 const TAIL_BYTES: u64 = 2_000;
 
 /// Settings from the environment that are different for every server.
-const NOT_INHERITED: [&str; 12] = [
+const NOT_INHERITED: [&str; 11] = [
     "CLOCKWISE_CONFIG",
     "CLOCKWISE_HOST",
     "CLOCKWISE_ADVERTISE_HOST",
@@ -24,7 +24,6 @@ const NOT_INHERITED: [&str; 12] = [
     "CLOCKWISE_LISTEN_HTTP",
     "CLOCKWISE_NODE_ID",
     "CLOCKWISE_CLUSTER_SECRET",
-    "CLOCKWISE_SEEDS",
     "CLOCKWISE_PASSWORD",
     "CLOCKWISE_PASSWORD_FILE",
 ];

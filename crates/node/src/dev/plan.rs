@@ -57,9 +57,6 @@ impl Plan {
                 DurabilityName::Periodic => "periodic",
             };
             flags.extend(["--durability".into(), durability.into()]);
-            for other in listens.iter().filter(|other| *other != listen) {
-                flags.extend(["--seed".into(), other.peer.to_string().into()]);
-            }
             flags.extend(dev.more.iter().cloned());
             let log = place.path.join(format!("server{number}.log"));
             members.push(Member { number, listen: *listen, log, flags });

@@ -194,6 +194,11 @@ impl Links {
         }
     }
 
+    /// Members all of whose needed links are there.
+    pub(crate) fn up(&self) -> Vec<MemberNumber> {
+        self.peers.iter().filter(|(_, peer)| peer.up).map(|(&number, _)| number).collect()
+    }
+
     /// Links that are there, and links that should be.
     pub(crate) fn count(&self) -> (u64, u64) {
         let places = || self.peers.values().flat_map(|peer| peer.places.values());

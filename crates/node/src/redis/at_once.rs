@@ -122,7 +122,9 @@ impl ShardState {
         let Some(client) = self.connections.get_mut(start.connection) else { return };
         let seq = client.replies.start(pending, None);
         let asker = Asker::Client { shard: self.id, connection: start.connection, seq };
-        self.shared.control.send(Control::Layout { layout, asker });
+        if !self.shared.control.send(Control::Layout { layout, asker }) {
+            self.on_installed(start.connection, seq, Err(InstallError::Unavailable));
+        }
     }
 
     /// The answer to `CW.INSTALL`.

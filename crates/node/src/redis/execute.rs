@@ -4,7 +4,9 @@
 //! its key; a command without a single key waits for everything before it, and holds back what follows while it
 //! runs. Nothing starts beyond the connection's budgets.
 
-use super::{Door, Gather, Pending, Ready, Wanted, Work, counted::counted_as, render::Shape};
+use super::{
+    Door, Gather, KeysLeft, Pending, Ready, Requests, Wanted, Work, counted::counted_as, render::Shape,
+};
 use crate::shard::{Key, ShardState, Waiting};
 use bytes::Bytes;
 use clockwise_core::{
@@ -139,18 +141,16 @@ impl ShardState {
                 self.start_one(start, request, Shape::Explanation(key));
             }
             Command::Delete { keys } => {
-                let op = Op::Delete { basis: Basis::Plain };
-                self.start_many(start, Wanted::Present, keys.into_iter().map(|key| (key, op.clone())));
+                self.start_many(start, Wanted::Present, KeysLeft::Delete(keys.into_iter()), true);
             }
             Command::Exists { keys } => {
-                self.start_many(start, Wanted::Present, keys.into_iter().map(|key| (key, Op::Get)));
+                self.start_many(start, Wanted::Present, KeysLeft::Get(keys.into_iter()), false);
             }
             Command::MultiGet { keys } => {
-                self.start_many(start, Wanted::Values, keys.into_iter().map(|key| (key, Op::Get)));
+                self.start_many(start, Wanted::Values, KeysLeft::Get(keys.into_iter()), false);
             }
             Command::MultiSet { pairs } => {
-                let set = |value| Op::Set { basis: Basis::Plain, value, expires_ms: None };
-                self.start_many(start, Wanted::Done, pairs.into_iter().map(|(key, value)| (key, set(value))));
+                self.start_many(start, Wanted::Done, KeysLeft::Set(pairs.into_iter()), true);
             }
             Command::CountKeys => self.count_keys(start),
             Command::Wait { .. } => self.wait(start),
@@ -202,11 +202,10 @@ impl ShardState {
         self.submit(Waiting::Client { connection: start.connection, seq, part: 0 }, request);
     }
 
-    fn start_many(&mut self, start: Start, wanted: Wanted, requests: impl Iterator<Item = (Bytes, Op)>) {
-        let requests: Vec<Request> = requests.map(|(key, op)| self.request(start, key, op, None)).collect();
-        if requests.is_empty() {
-            return;
-        }
+    fn start_many(&mut self, start: Start, wanted: Wanted, keys: KeysLeft, is_write: bool) {
+        let Some(client) = self.connections.get(start.connection) else { return };
+        let level = if is_write { client.session.write } else { client.session.read };
+        let requests = Requests { keys, level, timeout_ms: client.session.timeout_ms };
         let gather = Box::new(Gather::new(wanted, requests));
         let pending =
             Pending { command: start.kind, started_us: self.reading.mono_us, work: Work::Many(gather) };

@@ -7,9 +7,13 @@ use super::failure::Failure;
 use crate::limits::{GATHER_BYTES, GATHER_WINDOW};
 use bytes::Bytes;
 use clockwise_core::{
-    request::{Outcome, Rejected, Request},
+    request::{Basis, Level, Op, Outcome, Rejected, Request},
     version::Value,
 };
+use clockwise_wire::command::Keys;
+
+/// Keys of a command, one by one.
+pub(crate) type KeysIter = <Keys as IntoIterator>::IntoIter;
 
 /// What is made of the answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,11 +28,32 @@ pub(crate) enum Wanted {
     Sum,
 }
 
+/// What is asked of the keys. Requests are made one by one when they start: a command may name a million keys.
+#[derive(Debug)]
+pub(crate) struct Requests {
+    pub(crate) keys: KeysLeft,
+    pub(crate) level: Level,
+    pub(crate) timeout_ms: u64,
+}
+
+/// Keys whose requests have not started.
+#[derive(Debug)]
+pub(crate) enum KeysLeft {
+    /// To be read.
+    Get(KeysIter),
+    /// To be deleted.
+    Delete(KeysIter),
+    /// To be set.
+    Set(std::vec::IntoIter<(Bytes, Bytes)>),
+    /// None: whoever made the gathering started everything.
+    Nothing,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Gather {
     wanted: Wanted,
-    requests: std::vec::IntoIter<Request>,
+    requests: Requests,
     next: u32,
     running: usize,
     values: Vec<Option<Bytes>>,
@@ -38,12 +63,37 @@ pub(crate) struct Gather {
     failure: Option<Failure>,
 }
 
+impl KeysLeft {
+    fn len(&self) -> usize {
+        match self {
+            KeysLeft::Get(keys) | KeysLeft::Delete(keys) => keys.len(),
+            KeysLeft::Set(pairs) => pairs.len(),
+            KeysLeft::Nothing => 0,
+        }
+    }
+}
+
+impl Requests {
+    fn next(&mut self) -> Option<Request> {
+        let (key, op) = match &mut self.keys {
+            KeysLeft::Get(keys) => (keys.next()?, Op::Get),
+            KeysLeft::Delete(keys) => (keys.next()?, Op::Delete { basis: Basis::Plain }),
+            KeysLeft::Set(pairs) => {
+                let (key, value) = pairs.next()?;
+                (key, Op::Set { basis: Basis::Plain, value, expires_ms: None })
+            }
+            KeysLeft::Nothing => return None,
+        };
+        Some(Request { key, op, level: self.level, timeout_ms: self.timeout_ms })
+    }
+}
+
 impl Gather {
-    pub(crate) fn new(wanted: Wanted, requests: Vec<Request>) -> Gather {
-        let values = if wanted == Wanted::Values { vec![None; requests.len()] } else { Vec::new() };
+    pub(crate) fn new(wanted: Wanted, requests: Requests) -> Gather {
+        let values = if wanted == Wanted::Values { vec![None; requests.keys.len()] } else { Vec::new() };
         Gather {
             wanted,
-            requests: requests.into_iter(),
+            requests,
             next: 0,
             running: 0,
             values,
@@ -56,7 +106,8 @@ impl Gather {
 
     /// For answers to requests that the caller has started: `parts` of them.
     pub(crate) fn of_started(wanted: Wanted, parts: usize) -> Gather {
-        Gather { running: parts, ..Gather::new(wanted, Vec::new()) }
+        let requests = Requests { keys: KeysLeft::Nothing, level: Level::DEFAULT, timeout_ms: 0 };
+        Gather { running: parts, ..Gather::new(wanted, requests) }
     }
 
     /// The next request to start, with its number; `None` if the window is full, nothing is left, or it failed.
@@ -108,7 +159,7 @@ impl Gather {
 
     /// Whether nothing runs and nothing more will start.
     pub(crate) fn is_finished(&self) -> bool {
-        self.running == 0 && (self.failure.is_some() || self.requests.len() == 0)
+        self.running == 0 && (self.failure.is_some() || self.requests.keys.len() == 0)
     }
 
     /// What is made of the answers.

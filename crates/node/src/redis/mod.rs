@@ -25,7 +25,7 @@ pub(crate) use answers::Stage;
 pub(crate) use connection::{Connection, Pending, Ready, Session, Work};
 pub(crate) use counted::COUNTED;
 pub(crate) use failure::Failure;
-pub(crate) use gather::{Gather, Wanted};
+pub(crate) use gather::{Gather, KeysLeft, Requests, Wanted};
 pub(crate) use replies::Seq;
 pub(crate) use serve::welcome;
 

@@ -13,12 +13,13 @@ use std::{
     io,
     sync::{
         Arc,
-        mpsc::{Receiver, SyncSender, TrySendError},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, SyncSender},
     },
     thread::{self, JoinHandle},
 };
 
-/// Steps that wait at the same time; shards repeat what they do not hear of.
+/// Steps that wait at the same time. Shards ask for few; what is beyond comes from clients.
 const WAITING: usize = 256;
 
 /// Who wants a layout installed.
@@ -82,13 +83,18 @@ impl std::fmt::Display for InstallError {
 
 impl std::error::Error for InstallError {}
 
-/// The way to the control thread.
+/// The way to the control thread. What every shard asks for at about the same time, or again with every tick, is
+/// passed on once.
 #[derive(Debug)]
-pub(crate) struct ControlLine(SyncSender<Control>);
+pub(crate) struct ControlLine {
+    steps: SyncSender<Control>,
+    incarnation: AtomicU32,
+    reserve: AtomicU64,
+}
 
 impl ControlLine {
     pub(crate) fn new(sender: SyncSender<Control>) -> ControlLine {
-        ControlLine(sender)
+        ControlLine { steps: sender, incarnation: AtomicU32::new(0), reserve: AtomicU64::new(0) }
     }
 
     /// Both ends.
@@ -96,17 +102,20 @@ impl ControlLine {
         std::sync::mpsc::sync_channel(WAITING)
     }
 
-    /// Asks for a step without waiting. A step for which there is no room is asked for again by whoever needs it.
-    pub(crate) fn send(&self, control: Control) {
-        if let Err(TrySendError::Full(control)) = self.0.try_send(control) {
-            tracing::warn!(?control, "too many durable steps wait; this one is dropped");
-        }
+    /// Asks for a step without waiting. False: there is no room, or the thread has ended.
+    pub(crate) fn send(&self, control: Control) -> bool {
+        let known = match &control {
+            Control::Incarnation(wanted) => self.incarnation.fetch_max(*wanted, Relaxed) >= *wanted,
+            Control::ReserveClock(up_to) => self.reserve.fetch_max(up_to.0, Relaxed) >= up_to.0,
+            Control::Layout { .. } | Control::End => false,
+        };
+        known || self.steps.try_send(control).is_ok()
     }
 
     /// Ends the thread once all that waits is done.
     pub(crate) fn end(&self) {
         // It may have ended.
-        let _ = self.0.send(Control::End);
+        let _ = self.steps.send(Control::End);
     }
 }
 

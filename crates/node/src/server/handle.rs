@@ -60,7 +60,9 @@ impl ServerHandle {
     /// is on disk.
     pub fn install_layout(&self, layout: Bytes) -> Result<(), InstallError> {
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
-        self.shared.control.send(Control::Layout { layout, asker: Asker::Thread(reply) });
+        if !self.shared.control.send(Control::Layout { layout, asker: Asker::Thread(reply) }) {
+            return Err(InstallError::Unavailable);
+        }
         answer.recv_timeout(INSTALL_TIMEOUT).unwrap_or(Err(InstallError::Unavailable))
     }
 

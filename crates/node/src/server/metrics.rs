@@ -63,6 +63,7 @@ pub(crate) struct ShardMetrics {
     pub(crate) misrouted: Counter,
     pub(crate) flushes: Counter,
     pub(crate) clock_cuts: Counter,
+    pub(crate) late_ticks: Counter,
     pub(crate) links_up: Counter,
     pub(crate) links_wanted: Counter,
     events: [Counter; EVENTS.len()],
@@ -156,6 +157,8 @@ pub struct ShardNumbers {
     pub misrouted: u64,
     /// The own clock is off against two others, as this shard sees it.
     pub own_clock_skewed: bool,
+    /// Times that the shard did not run for half a second.
+    pub late_ticks: u64,
     /// Clients that were cut off because they did not read.
     pub slow_clients: u64,
     /// The engine's own numbers, by name.
@@ -249,6 +252,7 @@ impl ShardMetrics {
             send_failures: self.send_failures.get(),
             misrouted: self.misrouted.get(),
             own_clock_skewed: self.own_clock_skewed.get() > 0,
+            late_ticks: self.late_ticks.get(),
             slow_clients: self.slow_clients.get(),
             engine: engine_numbers(&gauges.engine),
         }

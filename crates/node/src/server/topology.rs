@@ -25,8 +25,9 @@ pub(crate) struct Topology {
 pub(crate) struct MapKeeper {
     epoch: Epoch,
     live: Vec<MemberNumber>,
-    /// Since when a member that is not in the map has answered, in monotonic milliseconds.
-    returning: BTreeMap<MemberNumber, u64>,
+    /// Members that were in the map and left it, with the time since when they answer again, in monotonic
+    /// milliseconds.
+    left: BTreeMap<MemberNumber, Option<u64>>,
 }
 
 impl MapKeeper {
@@ -37,13 +38,14 @@ impl MapKeeper {
         is_live: &dyn Fn(MemberNumber) -> bool,
         now_ms: u64,
     ) -> Option<Topology> {
-        let first = self.epoch == Epoch(0);
         let mut live = Vec::with_capacity(self.live.len());
         for number in layout.spec().members.iter().map(|member| member.number) {
             if !is_live(number) {
-                self.returning.remove(&number);
-            } else if first || self.live.contains(&number) || self.has_returned(number, now_ms) {
-                self.returning.remove(&number);
+                if self.live.contains(&number) || self.left.contains_key(&number) {
+                    self.left.insert(number, None);
+                }
+            } else if self.has_settled(number, now_ms) {
+                self.left.remove(&number);
                 live.push(number);
             }
         }
@@ -56,9 +58,10 @@ impl MapKeeper {
         Some(Topology { layout: Arc::clone(layout), map, live })
     }
 
-    fn has_returned(&mut self, number: MemberNumber, now_ms: u64) -> bool {
-        let since = *self.returning.entry(number).or_insert(now_ms);
-        now_ms.saturating_sub(since) >= MAP_RETURN_MS
+    /// Whether a member that answers may be named: it never left, or has answered for a while since.
+    fn has_settled(&mut self, number: MemberNumber, now_ms: u64) -> bool {
+        let Some(since) = self.left.get_mut(&number) else { return true };
+        now_ms.saturating_sub(*since.get_or_insert(now_ms)) >= MAP_RETURN_MS
     }
 }
 
@@ -66,5 +69,54 @@ impl Topology {
     /// Whether the map counts on a member.
     pub(crate) fn is_live(&self, number: MemberNumber) -> bool {
         self.live.contains(&number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clockwise_core::{
+        ids::NodeId,
+        layout::{Addresses, LayoutSpec, Member},
+        version::{DigestKey, TokenKey},
+    };
+
+    fn layout() -> Arc<Layout> {
+        let members = (1..=3).map(|number| Member {
+            number: MemberNumber(number),
+            node: NodeId([number as u8; 20]),
+            token_seed: u64::from(number),
+            weight: 1,
+            dc: String::new(),
+            rack: String::new(),
+            addresses: Addresses::default(),
+        });
+        let spec = LayoutSpec {
+            cluster: [1; 16],
+            epoch: Epoch(1),
+            replicas: 3,
+            token_key: TokenKey([1; 16]),
+            digest_key: DigestKey([1; 16]),
+            members: members.collect(),
+        };
+        Arc::new(Layout::new(spec).unwrap())
+    }
+
+    #[test]
+    fn a_suspect_leaves_at_once_and_returns_only_when_it_has_answered_for_a_while() {
+        let (layout, mut keeper) = (layout(), MapKeeper::default());
+        let mut look = |down: &[u32], now_ms| {
+            let topology = keeper.look(&layout, &|number| !down.contains(&number.0), now_ms)?;
+            Some(topology.live.iter().map(|number| number.0).collect::<Vec<_>>())
+        };
+        assert_eq!(look(&[2, 3], 0), Some(vec![1]));
+        assert_eq!(look(&[3], 10), Some(vec![1, 2]), "who was never there comes at once");
+        assert_eq!(look(&[], 20), Some(vec![1, 2, 3]));
+        assert_eq!(look(&[2], 30), Some(vec![1, 3]));
+        assert_eq!(look(&[], 40), None);
+        assert_eq!(look(&[2], 900), None, "flapping changes nothing");
+        assert_eq!(look(&[], 910), None);
+        assert_eq!(look(&[], 909 + MAP_RETURN_MS), None);
+        assert_eq!(look(&[], 910 + MAP_RETURN_MS), Some(vec![1, 2, 3]));
     }
 }

@@ -68,7 +68,6 @@ pub(super) fn check(source: Source) -> Result<Checked, SettingsError> {
         .into_bytes(),
         password: secret("password", &source.password, source.password_file.as_deref())?,
         data_dir: source.data.unwrap_or(defaults.data_dir),
-        seeds: source.seeds.unwrap_or_default(),
         node_id: source.node_id,
         shards: source.shards.unwrap_or(defaults.shards),
         durability: source.durability.map_or(defaults.durability, Into::into),

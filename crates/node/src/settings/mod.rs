@@ -50,8 +50,6 @@ pub struct Settings {
     pub listen: Listen,
     /// Where others reach it.
     pub advertise: Addresses,
-    /// Peer addresses of first contact.
-    pub seeds: Vec<String>,
     /// Shared by all servers of the cluster; may be empty while everything is on loopback.
     pub cluster_secret: Vec<u8>,
     /// What clients say in `AUTH`; `None` lets everybody in.
@@ -96,7 +94,6 @@ impl Default for Settings {
             data_dir: PathBuf::from("clockwise-data/server"),
             listen,
             advertise: listen.addresses(),
-            seeds: Vec::new(),
             cluster_secret: Vec::new(),
             password: None,
             node_id: None,
@@ -148,7 +145,6 @@ impl fmt::Debug for Settings {
             .field("data_dir", &self.data_dir)
             .field("listen", &self.listen)
             .field("advertise", &self.advertise)
-            .field("seeds", &self.seeds)
             .field("cluster_secret", &!self.cluster_secret.is_empty())
             .field("password", &self.password.is_some())
             .field("node_id", &self.node_id)

@@ -41,15 +41,6 @@ pub struct Source {
     /// Host name or address under which others reach this server [default: the address bound to]
     #[arg(long, value_name = "HOST", env = "CLOCKWISE_ADVERTISE_HOST", help_heading = "Addresses")]
     pub advertise_host: Option<String>,
-    /// Peer address of another server, for first contact; may be given several times
-    #[arg(
-        long = "seed",
-        value_name = "HOST:PORT",
-        env = "CLOCKWISE_SEEDS",
-        value_delimiter = ',',
-        help_heading = "Addresses"
-    )]
-    pub seeds: Option<Vec<String>>,
 
     /// Secret that all servers of the cluster share. Others on this machine can see flags: prefer a file
     #[arg(
@@ -198,7 +189,6 @@ impl Source {
             listen_plain: self.listen_plain.or(below.listen_plain),
             listen_http: self.listen_http.or(below.listen_http),
             advertise_host: self.advertise_host.or(below.advertise_host),
-            seeds: self.seeds.or(below.seeds),
             cluster_secret,
             cluster_secret_file,
             password,

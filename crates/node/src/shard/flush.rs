@@ -117,11 +117,15 @@ impl ShardState {
             self.deliver(ticket, outcome);
         }
         for action in std::mem::take(&mut self.outbox.actions) {
-            self.shared.control.send(match action {
+            let sent = self.shared.control.send(match action {
                 Action::InstallLayout(layout) => Control::Layout { layout, asker: Asker::Peer },
                 Action::TakeIncarnation(incarnation) => Control::Incarnation(incarnation),
                 Action::ReserveHlc(up_to) => Control::ReserveClock(up_to),
             });
+            if !sent && !self.stopping {
+                // Without an answer the shard would wait for ever.
+                self.shared.lifecycle.fail("too many durable steps wait for the data folder".to_owned());
+            }
         }
         for event in std::mem::take(&mut self.outbox.events) {
             self.metrics.event(event);

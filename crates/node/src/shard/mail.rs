@@ -26,7 +26,9 @@ pub(super) async fn mail_loop(shard: ShardRef) {
         shard.borrow_mut().begin();
         for letter in letters.drain(..) {
             if matches!(letter, Letter::Stop) {
-                stop_at = Some(Instant::now() + Duration::from_millis(DRAIN_MS));
+                // After a failure nothing more may be acknowledged.
+                let drain_ms = if shared.lifecycle.failure().is_some() { 0 } else { DRAIN_MS };
+                stop_at = Some(Instant::now() + Duration::from_millis(drain_ms));
             }
             handle(&shard, letter);
         }
@@ -74,6 +76,9 @@ impl ShardState {
     /// Takes nothing new from now on. What is in flight may end.
     fn stop(&mut self) {
         self.stopping = true;
+        if self.shared.lifecycle.failure().is_some() {
+            self.store.engine.fail();
+        }
         for connection in self.connections.keys() {
             if let Some(client) = self.connections.get_mut(connection) {
                 client.wake();

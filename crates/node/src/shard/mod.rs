@@ -19,7 +19,7 @@ pub(crate) use state::{ShardRef, ShardState};
 pub(crate) use tickets::{CountTargets, Waiting};
 
 use crate::{
-    limits::TICK_MS,
+    limits::{LATE_TICK_MS, TICK_MS},
     server::{Doors, Shared},
 };
 use clockwise_store::Engine;
@@ -76,7 +76,18 @@ async fn tick_loop(shard: ShardRef) {
     loop {
         ticks.tick().await;
         let mut state = shard.borrow_mut();
+        let before_ms = state.ticked_ms;
         state.begin();
+        state.ticked_ms = state.reading.now.mono_ms;
+        let late_ms = state.ticked_ms.saturating_sub(before_ms);
+        if before_ms > 0 && late_ms > LATE_TICK_MS {
+            state.metrics.late_ticks.one();
+            tracing::warn!(
+                shard = state.id,
+                late_ms,
+                "this shard did not run for a while: too little CPU, or a long step"
+            );
+        }
         state.on_tick();
         state.publish();
     }

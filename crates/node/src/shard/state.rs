@@ -76,6 +76,8 @@ pub(crate) struct ShardState {
     pub(crate) metrics: Arc<ShardMetrics>,
     /// When the map shows what; shard 0 only.
     map: MapKeeper,
+    /// When the last tick was, in monotonic milliseconds.
+    pub(super) ticked_ms: u64,
     /// When the gauges were set, in monotonic milliseconds.
     published_ms: u64,
 }
@@ -106,6 +108,7 @@ impl ShardState {
             stopping: false,
             metrics: Arc::clone(&shared.metrics.shards[usize::from(id)]),
             map: MapKeeper::default(),
+            ticked_ms: 0,
             published_ms: 0,
             shared,
         }
@@ -290,6 +293,10 @@ impl ShardState {
                     canary: Default::default(),
                 };
                 self.core = Some(Shard::new(config, Arc::clone(&layout)));
+                // A peer may have been faster than this letter.
+                for peer in self.links.up() {
+                    self.on_link(peer, LinkState::Up);
+                }
             }
         }
         self.flush_later();

@@ -65,9 +65,6 @@ impl TestCluster {
         if !more.contains(&"--cluster-secret-file") {
             command.arg("--cluster-secret-file").arg(self.folder.path().join("secret"));
         }
-        for other in (0..self.servers.len()).filter(|other| *other != server) {
-            command.args(["--seed", &self.ports.of(other)[3].to_string()]);
-        }
         command.args(&self.flags).args(more);
         let log = self.folder.path().join(format!("server{server}.log"));
         self.servers[server] = Some(Process::start(&mut command, &log));
