@@ -11,7 +11,7 @@ mod report;
 mod scenario;
 mod system;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use clap::Parser;
 use options::{Options, Programs, Scenario};
 use report::Report;
@@ -64,7 +64,16 @@ fn run(options: Options) -> Result<()> {
     for absent in &bench.programs.absent {
         println!("SKIPPED: {absent}");
     }
-    outcome
+    for failure in &bench.report.failures {
+        println!("FAILED: {failure}");
+    }
+    if outcome.is_ok() && bench.report.failures.is_empty() {
+        fs::remove_dir_all(&bench.data)?;
+        return Ok(());
+    }
+    eprintln!("logs and data of the last systems are in {}", bench.data.display());
+    outcome?;
+    bail!("{} stretches had failed operations", bench.report.failures.len())
 }
 
 fn scenarios(bench: &mut Bench) -> Result<()> {

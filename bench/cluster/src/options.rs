@@ -66,7 +66,7 @@ pub struct Options {
     /// One more argument for `clockwise dev`; may be repeated
     #[arg(long, value_name = "ARG", allow_hyphen_values = true)]
     pub clockwise_arg: Vec<String>,
-    /// Folder for the servers' data; its disk is what is measured [default: target/bench-data]
+    /// Folder for the servers' data; its disk is what is measured [default: target]
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 }
@@ -95,9 +95,12 @@ impl Options {
         if self.scenario.is_empty() { !(self.quick && long) } else { self.scenario.contains(&scenario) }
     }
 
-    /// Where the servers' data goes.
+    /// Where the servers' data goes: a folder of our own, which is removed at the end.
     pub fn data_folder(&self) -> PathBuf {
-        self.data.clone().unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench-data"))
+        let parent = self.data.clone();
+        parent
+            .unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"))
+            .join("cluster-bench-data")
     }
 }
 

@@ -60,6 +60,8 @@ pub struct Report {
     pub runs: Vec<Run>,
     /// Goals.
     pub goals: Vec<Goal>,
+    /// Operations that failed, in words.
+    pub failures: Vec<String>,
     /// Anything else, by name.
     pub more: serde_json::Map<String, Value>,
 }
@@ -151,6 +153,7 @@ impl Report {
         let mut all = self.more.clone();
         all.insert("medians".into(), Value::Array(medians));
         all.insert("goals".into(), Value::Array(goals));
+        all.insert("failures".into(), json!(self.failures));
         all.insert("runs".into(), Value::Array(runs));
         Value::Object(all)
     }

@@ -34,6 +34,8 @@ pub const NAME_BYTES: usize = 255;
 pub const CLOCK_SKEW_MS: u64 = 500;
 /// Operations in flight per shard; more are refused before anything is done.
 pub const OPERATIONS: usize = 16_384;
+/// How often a strict read begins again at most, because something newer came to light while it was repairing.
+pub const READS_AGAIN: u8 = 16;
 /// Deadline of a request that names none, in milliseconds.
 pub const DEFAULT_TIMEOUT_MS: u64 = 5_000;
 /// Longest deadline that a request may name, in milliseconds.

@@ -129,6 +129,8 @@ pub enum RepairVerdict {
         /// Its collect line.
         collect: Hlc,
     },
+    /// It holds what was sent, and a plain write above all of it: what was read is no longer the latest.
+    Newer,
     /// Nothing was applied.
     Refused,
 }

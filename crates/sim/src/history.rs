@@ -38,6 +38,8 @@ pub(crate) struct Key {
     pub(crate) phase: u32,
     /// Whether it is ever deleted.
     pub(crate) deletes: bool,
+    /// Written at all owners, and so read at any number of them.
+    pub(crate) all: bool,
 }
 
 /// What a client asked for.

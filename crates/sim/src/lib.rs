@@ -7,9 +7,10 @@
 //! |---|---|
 //! | [`mix`] | named ways to be unkind; the plan of a run |
 //! | [`mod@run`] | one run from its plan to its report |
-//! | `world`, `event` | virtual time, what happens next, who is told |
+//! | `world`, `setup`, `event` | virtual time, what happens next, who is told |
+//! | `effects` | what servers want done is done |
 //! | `server`, `storage`, `files`, `memory`, `clock` | processes, disks and clocks of one server |
-//! | `network`, `frame` | links and what travels on them |
+//! | `network`, `links`, `frame` | links and what travels on them |
 //! | `faults` | what goes wrong, when, for how long |
 //! | `client`, `workload`, `play`, `door` | what clients do and what a server's door makes of it |
 //! | `finale` | healing, and the last reads |
@@ -21,12 +22,14 @@ pub mod checkers;
 mod client;
 mod clock;
 mod door;
+mod effects;
 mod event;
 mod faults;
 mod files;
 mod finale;
 mod frame;
 mod history;
+mod links;
 mod memory;
 pub mod mix;
 mod network;
@@ -36,6 +39,7 @@ pub mod run;
 #[cfg(test)]
 mod scenarios;
 mod server;
+mod setup;
 mod storage;
 mod trace;
 mod workload;

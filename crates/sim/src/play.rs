@@ -5,7 +5,7 @@ use crate::{
     event::Event,
     history::{Class, End, Operation, What, Writing, value_of},
     random::{chance, weighted},
-    workload::{Intent, intent, level, overlapping, own_key, shared_keys},
+    workload::{Intent, any_level, intent, level, overlapping, own_key, shared_keys},
     world::World,
 };
 use bytes::Bytes;
@@ -55,8 +55,9 @@ impl World {
         let who = &mut self.clients[client];
         let key = keys[who.rng.usize(0..keys.len())];
         let info = &self.history.keys[key];
-        let level = level(info.class, self.plan.replicas, self.plan.majorities, &mut who.rng);
         let intent = intent(info, &mut who.rng);
+        let write = intent != Intent::Read;
+        let level = level(info, write, self.plan.replicas, self.plan.majorities, &mut who.rng);
         let plain = matches!(intent, Intent::Set | Intent::SetExpiring | Intent::Delete);
         let context = match intent {
             Intent::Newest | Intent::CausalDelete => who.newest(key),
@@ -90,7 +91,7 @@ impl World {
             who.own = Some(Own { key, class, context: None, has_read: false, read_level, write_level });
         }
         let own = who.own.as_ref().expect("was put there above");
-        let any = level(Class::Chain, self.plan.replicas, self.plan.majorities, &mut who.rng);
+        let any = any_level(Class::Chain, self.plan.replicas, self.plan.majorities, &mut who.rng);
         let reads = match own.class {
             Class::Chain => chance(&mut who.rng, 250),
             _ => !own.has_read,

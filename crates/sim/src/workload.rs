@@ -52,7 +52,8 @@ pub(crate) fn shared_keys(phase: u32, shares: &Shares, rng: &mut Rng) -> Vec<Key
             let name = Bytes::from(format!("{class:?}-{phase}-{index}-{tag:x}").to_lowercase());
             // Deletes excuse much: half of the keys never see one.
             let deletes = matches!(class, Class::Causal | Class::Plain | Class::Mixed) && index % 2 == 1;
-            keys.push(Key { name, class, phase, deletes });
+            let all = class == Class::Register && index == 2;
+            keys.push(Key { name, class, phase, deletes, all });
         }
     }
     keys
@@ -62,7 +63,7 @@ pub(crate) fn shared_keys(phase: u32, shares: &Shares, rng: &mut Rng) -> Vec<Key
 pub(crate) fn own_key(phase: u32, client: usize, class: Class, rng: &mut Rng) -> Key {
     let tag = rng.u32(..);
     let name = Bytes::from(format!("{class:?}-{phase}-{client}-{tag:x}").to_lowercase());
-    Key { name, class, phase, deletes: false }
+    Key { name, class, phase, deletes: false, all: false }
 }
 
 /// What is done to a shared key.
@@ -84,7 +85,16 @@ pub(crate) fn intent(key: &Key, rng: &mut Rng) -> Intent {
 }
 
 /// The level of an operation on a shared key or on a chain.
-pub(crate) fn level(class: Class, owners: u8, majorities: bool, rng: &mut Rng) -> Level {
+pub(crate) fn level(key: &Key, write: bool, owners: u8, majorities: bool, rng: &mut Rng) -> Level {
+    if key.all {
+        let need = if write { Need::All } else { Need::Count(rng.u8(1..=owners)) };
+        return Level { need, strict: true };
+    }
+    any_level(key.class, owners, majorities, rng)
+}
+
+/// The level of an operation on a key of a class.
+pub(crate) fn any_level(class: Class, owners: u8, majorities: bool, rng: &mut Rng) -> Level {
     let strict = matches!(class, Class::Register | Class::StrictCausal);
     if strict || majorities {
         let need = match rng.u32(0..10) {

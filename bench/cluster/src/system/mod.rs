@@ -1,7 +1,8 @@
 //! The systems that are measured: how each is started, where it listens, how it is stopped.
 //!
 //! Always holds: a started system answers SET on each of its addresses, lives in a fresh folder
-//! and is stopped, with its folder removed, when the value goes.
+//! and is stopped when the value goes. Its folder stays until the next start, so that a failed run
+//! leaves its logs.
 
 mod client;
 mod clockwise;
@@ -14,7 +15,7 @@ use crate::{options::Programs, process};
 use anyhow::{Context, Result, bail};
 use std::{
     fs,
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
@@ -25,6 +26,19 @@ use std::{
 const START_PATIENCE: Duration = Duration::from_secs(20);
 /// And to end this soon when asked to.
 const STOP_PATIENCE: Duration = Duration::from_secs(10);
+
+/// First ports that are tried; below those that the kernel gives to clients.
+const FIRST_PORTS: [u16; 2] = [17_001, 27_001];
+
+/// A port such that it and the ones at `offsets` from it are free now.
+fn free_port(first: u16, offsets: &[i32]) -> Result<u16> {
+    let free =
+        |port: i32| u16::try_from(port).is_ok_and(|port| TcpListener::bind(("127.0.0.1", port)).is_ok());
+    let mut candidates = (0..50).map(|step| first + step * 10);
+    candidates
+        .find(|port| offsets.iter().all(|offset| free(i32::from(*port) + offset)))
+        .with_context(|| format!("no free ports above {first}"))
+}
 
 /// Which system, in which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,9 +167,6 @@ impl Drop for System {
             if let Err(error) = process::end(child, STOP_PATIENCE) {
                 eprintln!("a server of {} could not be stopped: {error:#}", self.form.name());
             }
-        }
-        if let Err(error) = fs::remove_dir_all(&self.folder) {
-            eprintln!("{} could not be removed: {error}", self.folder.display());
         }
     }
 }

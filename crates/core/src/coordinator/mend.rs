@@ -5,6 +5,7 @@ use super::{
     operation::{Answer, Kind, ReadOp},
     read::take,
 };
+use crate::limits::READS_AGAIN;
 use crate::{
     ids::MemberNumber,
     message::{Body, OpId, RepairVerdict, StampedRecord},
@@ -32,12 +33,19 @@ impl Shard {
     }
 
     /// An answer after the first R: it may be behind, and it may know something that the others lack. What the
-    /// client gets does not change any more.
+    /// client gets does not change any more, unless it still waits and what was read is no longer the latest.
     pub(super) fn late_answer<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(read) = self.reading(op) else { return };
         let Some(answer) = read.answers.last() else { return };
         let member = answer.member;
         let (current, knows_more) = (holds(read, answer), !held_by_join(read, answer));
+        let newer =
+            answer.record.as_ref().and_then(|record| record.mark) > read.joined.as_ref().and_then(|j| j.mark);
+        if newer && self.read_again(op, cx) {
+            return;
+        }
+        let Some(read) = self.reading(op) else { return };
+        let Some(answer) = read.answers.last() else { return };
         let news = knows_more
             .then(|| alloc::vec![StampedRecord { stamp: answer.stamp, record: answer.encoded.clone() }]);
         let missing = (!current).then(|| answers_of_others(read, member));
@@ -81,6 +89,29 @@ impl Shard {
         }
     }
 
+    /// Whether the latest plain write that was read came from this replica: then it cannot have been sent to it.
+    fn gave_latest(&mut self, op: OpId, member: MemberNumber) -> bool {
+        let Some(read) = self.reading(op) else { return false };
+        let Some(answer) = read.answers.iter().find(|answer| answer.member == member) else { return false };
+        let latest = read.joined.as_ref().and_then(|joined| joined.mark);
+        record_of(read, answer).is_some_and(|record| record.mark == latest)
+    }
+
+    /// A strict read that has not answered yet learns of a plain write above what it read. That may have completed
+    /// before what was read had even begun, so that the reader after this one would see it: it reads again.
+    fn read_again<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) -> bool {
+        let strict = self.operations.get(op).is_some_and(|operation| operation.level.strict);
+        let Some(read) = self.reading(op) else { return false };
+        if !strict || read.answered || read.again >= READS_AGAIN {
+            return false;
+        }
+        *read = ReadOp { again: read.again + 1, ..ReadOp::default() };
+        if let Some(op) = self.operations.rename(op) {
+            self.ask(op, cx);
+        }
+        true
+    }
+
     /// A replica answered a repair.
     pub(crate) fn repair_answered<S: Storage>(
         &mut self,
@@ -90,7 +121,8 @@ impl Shard {
         cx: &mut Context<'_, S>,
     ) {
         match verdict {
-            RepairVerdict::Joined { .. } => {
+            RepairVerdict::Newer if !self.gave_latest(op, from) && self.read_again(op, cx) => {}
+            RepairVerdict::Joined { .. } | RepairVerdict::Newer => {
                 let Some(read) = self.reading(op) else { return };
                 if take(&mut read.mending, from) {
                     read.fresh.push(from);

@@ -107,6 +107,8 @@ pub(crate) struct ReadOp {
     pub(crate) joined: Option<Record>,
     /// The client has its answer.
     pub(crate) answered: bool,
+    /// How often it began again because something newer came to light.
+    pub(crate) again: u8,
 }
 
 /// A request handed to an owner.

@@ -28,7 +28,8 @@ impl Shard {
         let result = self.join_records(slot, &key, &records, current, cx);
         let Some(op) = op else { return };
         let (lsn, verdict) = match result {
-            Ok(lsn) => (lsn, RepairVerdict::Joined { durable: self.answers_are_durable() }),
+            Ok((_, true)) => (Lsn(0), RepairVerdict::Newer),
+            Ok((lsn, false)) => (lsn, RepairVerdict::Joined { durable: self.answers_are_durable() }),
             Err(verdict) => (Lsn(0), verdict),
         };
         self.answer(from, slot, lsn, Body::RepairAck { op, verdict }, cx);
@@ -47,16 +48,18 @@ impl Shard {
         let result = self.join_records(slot, &key, &records, current, cx);
         let Some(op) = op else { return };
         match result {
-            Ok(lsn) if self.may_answer(lsn, cx) => {
+            Ok((_, true)) => self.repair_answered(op, self.config.me, RepairVerdict::Newer, cx),
+            Ok((lsn, false)) if self.may_answer(lsn, cx) => {
                 let durable = self.answers_are_durable();
                 self.repair_answered(op, self.config.me, RepairVerdict::Joined { durable }, cx);
             }
-            Ok(lsn) => self.waiting.push(lsn, Waiter::OwnRepair(op)),
+            Ok((lsn, false)) => self.waiting.push(lsn, Waiter::OwnRepair(op)),
             Err(verdict) => self.repair_answered(op, self.config.me, verdict, cx),
         }
     }
 
-    /// Joins what R5 lets in. The position on which the result stands, or why nothing was applied.
+    /// Joins what R5 lets in. The position on which the result stands and whether a plain write above all that was
+    /// sent is here, or why nothing was applied.
     fn join_records<S: Storage>(
         &mut self,
         slot: Slot,
@@ -64,9 +67,10 @@ impl Shard {
         records: &[StampedRecord],
         mut current: Current,
         cx: &mut Context<'_, S>,
-    ) -> Result<Lsn, RepairVerdict> {
+    ) -> Result<(Lsn, bool), RepairVerdict> {
         let lines = self.lines(slot, cx.store);
         let mut changed = false;
+        let mut highest = None;
         let had_versions = !current.record.versions.is_empty();
         for stamped in records {
             let stamp = &stamped.stamp;
@@ -82,19 +86,21 @@ impl Shard {
             if version::amnesia(&current.record, &lines, self.actor, &record.seen) {
                 self.take_incarnation(cx);
             }
+            highest = record.mark.max(highest);
             if record.seen.is_subset(&current.record.seen) && record.mark <= current.record.mark {
                 continue;
             }
             current.record.join_with(&record, self.config.canary);
             changed = true;
         }
+        let newer = current.record.mark > highest;
         if !changed {
-            return Ok(current.lsn);
+            return Ok((current.lsn, newer));
         }
         if cx.store.admits().is_err() {
             return Err(RepairVerdict::Refused);
         }
         cx.out.events.push(Event::ReadRepair);
-        Ok(self.keep(slot, key, had_versions, &current.record, cx))
+        Ok((self.keep(slot, key, had_versions, &current.record, cx), newer))
     }
 }

@@ -1,6 +1,9 @@
 //! The processes of a cluster together: from the start to the moment when requests are served, and to the end.
 
-use super::{child::Server, plan::Plan};
+use super::{
+    child::Server,
+    plan::{Plan, command_name},
+};
 use crate::{
     cli::initialise,
     client::{Client, is_ready},
@@ -30,16 +33,22 @@ const WATCH_MS: u64 = 100;
 pub(super) struct Cluster {
     servers: Vec<Server>,
     replicas: u8,
+    /// How a user calls the binary.
+    command: String,
     stopping: bool,
 }
 
 impl Cluster {
     /// Starts every server; if one cannot be started, none stays.
     pub(super) fn start(plan: &Plan, password: Option<&str>, verbose: bool) -> io::Result<Cluster> {
-        let program = std::env::current_exe()?;
-        let mut cluster = Cluster { servers: Vec::new(), replicas: plan.shape.replicas, stopping: false };
+        let mut cluster = Cluster {
+            servers: Vec::new(),
+            replicas: plan.shape.replicas,
+            command: command_name(&plan.program),
+            stopping: false,
+        };
         for member in &plan.members {
-            match Server::start(&program, member, password, verbose) {
+            match Server::start(&plan.program, member, password, verbose) {
                 Ok(server) => cluster.servers.push(server),
                 Err(error) => {
                     cluster.stop();
@@ -126,7 +135,7 @@ impl Cluster {
             }
             for server in &mut self.servers {
                 if let Some(status) = server.newly_ended() {
-                    eprintln!("{}", farewell(server, status));
+                    eprintln!("{}", farewell(&self.command, server, status));
                 }
             }
             if self.servers.iter_mut().all(Server::has_ended) {
@@ -161,7 +170,7 @@ fn how(status: ExitStatus) -> String {
 }
 
 /// What happened to a server, and how to bring it back.
-fn farewell(server: &Server, status: ExitStatus) -> String {
+fn farewell(command: &str, server: &Server, status: ExitStatus) -> String {
     let quoted = |flag: &std::ffi::OsString| {
         let text = flag.to_string_lossy().into_owned();
         if text.contains(|c: char| c.is_whitespace() || c == '\'') {
@@ -173,7 +182,7 @@ fn farewell(server: &Server, status: ExitStatus) -> String {
     let flags: Vec<String> =
         server.member.flags.iter().filter(|flag| *flag != "--stop-on-stdin-eof").map(quoted).collect();
     format!(
-        "server {} (pid {}) {}; the others go on. Its log: {}\nTo bring it back: clockwise {}",
+        "server {} (pid {}) {}; the others go on. Its log: {}\nTo bring it back: {command} {}",
         server.member.number,
         server.pid(),
         how(status),

@@ -132,9 +132,9 @@ impl<'a> Case<'a> {
         self.last.and_then(|last| last.read.as_deref())
     }
 
-    /// Whether a write, if acknowledged, is so by a majority of the owners.
-    fn at_majority(&self, write: &Operation) -> bool {
-        write.level.need.of(self.owners) > self.owners / 2
+    /// Whether an operation, if it succeeds, does so at a majority of the owners.
+    fn at_majority(&self, operation: &Operation) -> bool {
+        operation.level.need.of(self.owners) > self.owners / 2
     }
 
     /// Everything that anybody ever read of the key.

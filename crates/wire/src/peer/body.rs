@@ -277,6 +277,7 @@ fn put_repair_verdict(out: &mut Vec<u8>, verdict: &RepairVerdict) {
             put_time(out, *collect);
         }
         RepairVerdict::Refused => out.push(3),
+        RepairVerdict::Newer => out.push(4),
     }
 }
 
@@ -285,6 +286,7 @@ fn get_repair_verdict(reader: &mut Reader) -> Result<RepairVerdict, Malformed> {
         flag @ 0..=1 => Ok(RepairVerdict::Joined { durable: flag == 1 }),
         2 => Ok(RepairVerdict::Again { refuse: get_time(reader)?, collect: get_time(reader)? }),
         3 => Ok(RepairVerdict::Refused),
+        4 => Ok(RepairVerdict::Newer),
         _ => Err(Malformed),
     }
 }

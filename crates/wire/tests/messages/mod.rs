@@ -233,9 +233,10 @@ fn read_verdict(rng: &mut Rng) -> ReadVerdict {
 }
 
 fn repair_verdict(rng: &mut Rng) -> RepairVerdict {
-    match rng.u8(..3) {
+    match rng.u8(..4) {
         0 => RepairVerdict::Joined { durable: rng.bool() },
         1 => RepairVerdict::Again { refuse: hlc(rng), collect: hlc(rng) },
+        2 => RepairVerdict::Newer,
         _ => RepairVerdict::Refused,
     }
 }
