@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     cli::initialise,
-    client::{Client, is_ready},
+    client::{Client, StatusView, is_ready},
 };
 use std::{
     io,
@@ -19,6 +19,8 @@ use std::{
 /// Longest wait until every server answers and a quorum write works, in milliseconds. Recovery of much data may
 /// take its time.
 const READY_MS: u64 = 120_000;
+/// Once requests are served, a cluster waits this long for its last server to be seen, in milliseconds.
+const MEET_MS: u64 = 1_500;
 /// Between two questions, in milliseconds.
 const POLL_MS: u64 = 10;
 /// Each question, in milliseconds.
@@ -74,6 +76,15 @@ impl Cluster {
         initialise(&addresses, self.replicas, password).map_err(|error| error.to_string())?;
         self.wait(stop, "is not ready", |server| {
             is_ready(&server.member.listen.http.to_string(), ask).map_err(|error| error.to_string())?
+        })?;
+        // A quorum is enough to serve; a moment later all have met, and `W all` works too.
+        let limit = Instant::now() + Duration::from_millis(MEET_MS);
+        self.wait(stop, "misses another", |server| {
+            if Instant::now() > limit || all_live(server, password, ask) {
+                Ok(())
+            } else {
+                Err(String::new())
+            }
         })
     }
 
@@ -163,6 +174,14 @@ impl Cluster {
             thread::sleep(Duration::from_millis(POLL_MS));
         }
     }
+}
+
+/// Whether a server sees all others answer.
+fn all_live(server: &Server, password: Option<&str>, timeout: Duration) -> bool {
+    let address = server.member.listen.cluster.to_string();
+    Client::connect(&address, password, timeout)
+        .and_then(|mut client| client.json::<StatusView>(&[b"CW.STATUS"]))
+        .is_ok_and(|status| status.members.iter().all(|member| member.live))
 }
 
 fn how(status: ExitStatus) -> String {
