@@ -93,7 +93,7 @@ fn a_clock_longer_than_its_threshold_is_cut_and_nothing_is_lost() {
         cluster.kill(server);
         cluster.start(server, &[]);
         cluster.wait_until_it_answers(server);
-        cluster.wait_until_ready();
+        cluster.wait_until_all_meet();
         let seen = get(&cluster, server, "k");
         assert_eq!(seen.values.len(), 1, "{:?}", seen.values);
         assert_eq!(seen.values[0].0, format!("{life}-2"));
