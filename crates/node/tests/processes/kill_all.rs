@@ -27,8 +27,11 @@ fn what_was_acknowledged_survives_the_death_of_all() {
             eventually(&format!("round {round}: all of it"), Duration::from_secs(20), || {
                 match client.check(&mut cluster.pipe(server)) {
                     Ok(()) => true,
-                    Err(why) if why.contains("TRYAGAIN") || why.contains("CLUSTERDOWN") => false,
-                    Err(why) => panic!("round {round}, server {server}: {why}"),
+                    Err(why) if why.contains("NOQUORUM") || why.contains("CLUSTERDOWN") => false,
+                    Err(why) => {
+                        let logs: Vec<String> = (0..3).map(|server| cluster.log(server)).collect();
+                        panic!("round {round}, server {server}: {why}\n{}", logs.join("\n\n"))
+                    }
                 }
             });
             all.push(client);

@@ -17,10 +17,10 @@ pub struct Pipe {
 }
 
 impl Pipe {
-    /// Connects; every read waits for at most 5 s.
+    /// Connects; every read waits for at most 8 s, longer than the deadline of a request.
     pub fn connect(address: SocketAddr) -> io::Result<Pipe> {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(8)))?;
         stream.set_nodelay(true)?;
         Ok(Pipe { stream, parser: ReplyParser::new(), input: BytesMut::new() })
     }
