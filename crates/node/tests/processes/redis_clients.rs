@@ -77,7 +77,8 @@ for n in range(10000):
 for n in range(10000):
     assert cluster.get(f"key-{n}") == b"value-%d" % n, n
 assert cluster.mget_nonatomic(["key-1", "key-2", "no"]) == [b"value-1", b"value-2", None]
-assert cluster.dbsize() == 10000, cluster.dbsize()
+everywhere = cluster.dbsize(target_nodes=RedisCluster.PRIMARIES)
+assert everywhere == 10000, everywhere
 single = Redis(host="127.0.0.1", port=port - 1000, protocol=3)
 assert single.get("key-77") == b"value-77"
 assert single.dbsize() == 10000, single.dbsize()
