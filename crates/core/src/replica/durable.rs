@@ -20,7 +20,7 @@ pub(crate) enum Waiter {
     /// The own answer to an own read.
     OwnRead(OpId, Record, Bytes),
     /// The own copy after an own read repair.
-    OwnRepair(OpId),
+    OwnRepair(OpId, RepairVerdict),
     /// An answer to another server.
     Answer(MemberNumber, Slot, Body),
 }
@@ -55,9 +55,7 @@ impl Shard {
             match waiter {
                 Waiter::OwnWrite(op) => self.write_acked(op, self.config.me, true, None, cx),
                 Waiter::OwnRead(op, record, encoded) => self.own_answer(op, record, encoded, cx),
-                Waiter::OwnRepair(op) => {
-                    self.repair_answered(op, self.config.me, RepairVerdict::Joined { durable: true }, cx);
-                }
+                Waiter::OwnRepair(op, verdict) => self.repair_answered(op, self.config.me, verdict, cx),
                 Waiter::Answer(to, slot, body) => self.send(to, Some(slot), 0, body, cx),
             }
         }

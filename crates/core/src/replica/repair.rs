@@ -28,7 +28,7 @@ impl Shard {
         let result = self.join_records(slot, &key, &records, current, cx);
         let Some(op) = op else { return };
         let (lsn, verdict) = match result {
-            Ok((_, true)) => (Lsn(0), RepairVerdict::Newer),
+            Ok((lsn, true)) => (lsn, RepairVerdict::Newer),
             Ok((lsn, false)) => (lsn, RepairVerdict::Joined { durable: self.answers_are_durable() }),
             Err(verdict) => (Lsn(0), verdict),
         };
@@ -48,12 +48,15 @@ impl Shard {
         let result = self.join_records(slot, &key, &records, current, cx);
         let Some(op) = op else { return };
         match result {
-            Ok((_, true)) => self.repair_answered(op, self.config.me, RepairVerdict::Newer, cx),
-            Ok((lsn, false)) if self.may_answer(lsn, cx) => {
+            Ok((lsn, newer)) => {
                 let durable = self.answers_are_durable();
-                self.repair_answered(op, self.config.me, RepairVerdict::Joined { durable }, cx);
+                let verdict = if newer { RepairVerdict::Newer } else { RepairVerdict::Joined { durable } };
+                if self.may_answer(lsn, cx) {
+                    self.repair_answered(op, self.config.me, verdict, cx);
+                } else {
+                    self.waiting.push(lsn, Waiter::OwnRepair(op, verdict));
+                }
             }
-            Ok((lsn, false)) => self.waiting.push(lsn, Waiter::OwnRepair(op)),
             Err(verdict) => self.repair_answered(op, self.config.me, verdict, cx),
         }
     }

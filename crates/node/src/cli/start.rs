@@ -12,7 +12,7 @@ use crate::{
 use clap::Args;
 use std::{
     io::{self, Read},
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -87,13 +87,14 @@ impl Start {
 /// The HTTP socket. The others are bound by the server; here they are only tried, so that a port in use is found
 /// before the folder begins a new life.
 fn bind(settings: &Settings) -> Result<TcpListener, SettingsError> {
-    let mut bound = None;
-    for (name, address) in settings.listen.named() {
-        let listener = TcpListener::bind(address)
-            .map_err(|error| SettingsError(format!("cannot listen on {address} ({name}): {error}")))?;
-        bound = Some(listener);
+    let bound = |(name, address): (&str, SocketAddr)| {
+        TcpListener::bind(address)
+            .map_err(|error| SettingsError(format!("cannot listen on {address} ({name}): {error}")))
+    };
+    for other in settings.listen.named().into_iter().filter(|(name, _)| *name != "http") {
+        bound(other)?;
     }
-    bound.ok_or_else(|| SettingsError("no socket to listen on".to_owned()))
+    bound(("http", settings.listen.http))
 }
 
 fn wait_for_eof() {

@@ -1,9 +1,12 @@
 //! The processes of a cluster together: from the start to the moment when requests are served, and to the end.
 
-use super::{child::Server, plan::Plan};
+use super::{
+    child::Server,
+    plan::{Plan, command_name},
+};
 use crate::{
     cli::initialise,
-    client::{Client, is_ready},
+    client::{Client, StatusView, is_ready},
 };
 use std::{
     io,
@@ -16,6 +19,8 @@ use std::{
 /// Longest wait until every server answers and a quorum write works, in milliseconds. Recovery of much data may
 /// take its time.
 const READY_MS: u64 = 120_000;
+/// Once requests are served, a cluster waits this long for its last server to be seen, in milliseconds.
+const MEET_MS: u64 = 1_500;
 /// Between two questions, in milliseconds.
 const POLL_MS: u64 = 10;
 /// Each question, in milliseconds.
@@ -30,16 +35,22 @@ const WATCH_MS: u64 = 100;
 pub(super) struct Cluster {
     servers: Vec<Server>,
     replicas: u8,
+    /// How a user calls the binary.
+    command: String,
     stopping: bool,
 }
 
 impl Cluster {
     /// Starts every server; if one cannot be started, none stays.
     pub(super) fn start(plan: &Plan, password: Option<&str>, verbose: bool) -> io::Result<Cluster> {
-        let program = std::env::current_exe()?;
-        let mut cluster = Cluster { servers: Vec::new(), replicas: plan.shape.replicas, stopping: false };
+        let mut cluster = Cluster {
+            servers: Vec::new(),
+            replicas: plan.shape.replicas,
+            command: command_name(&plan.program),
+            stopping: false,
+        };
         for member in &plan.members {
-            match Server::start(&program, member, password, verbose) {
+            match Server::start(&plan.program, member, password, verbose) {
                 Ok(server) => cluster.servers.push(server),
                 Err(error) => {
                     cluster.stop();
@@ -65,6 +76,15 @@ impl Cluster {
         initialise(&addresses, self.replicas, password).map_err(|error| error.to_string())?;
         self.wait(stop, "is not ready", |server| {
             is_ready(&server.member.listen.http.to_string(), ask).map_err(|error| error.to_string())?
+        })?;
+        // A quorum is enough to serve; a moment later all have met, and `W all` works too.
+        let limit = Instant::now() + Duration::from_millis(MEET_MS);
+        self.wait(stop, "misses another", |server| {
+            if Instant::now() > limit || all_live(server, password, ask) {
+                Ok(())
+            } else {
+                Err(String::new())
+            }
         })
     }
 
@@ -126,7 +146,7 @@ impl Cluster {
             }
             for server in &mut self.servers {
                 if let Some(status) = server.newly_ended() {
-                    eprintln!("{}", farewell(server, status));
+                    eprintln!("{}", farewell(&self.command, server, status));
                 }
             }
             if self.servers.iter_mut().all(Server::has_ended) {
@@ -156,12 +176,20 @@ impl Cluster {
     }
 }
 
+/// Whether a server sees all others answer.
+fn all_live(server: &Server, password: Option<&str>, timeout: Duration) -> bool {
+    let address = server.member.listen.cluster.to_string();
+    Client::connect(&address, password, timeout)
+        .and_then(|mut client| client.json::<StatusView>(&[b"CW.STATUS"]))
+        .is_ok_and(|status| status.members.iter().all(|member| member.live))
+}
+
 fn how(status: ExitStatus) -> String {
     format!("ended: {status}")
 }
 
 /// What happened to a server, and how to bring it back.
-fn farewell(server: &Server, status: ExitStatus) -> String {
+fn farewell(command: &str, server: &Server, status: ExitStatus) -> String {
     let quoted = |flag: &std::ffi::OsString| {
         let text = flag.to_string_lossy().into_owned();
         if text.contains(|c: char| c.is_whitespace() || c == '\'') {
@@ -173,7 +201,7 @@ fn farewell(server: &Server, status: ExitStatus) -> String {
     let flags: Vec<String> =
         server.member.flags.iter().filter(|flag| *flag != "--stop-on-stdin-eof").map(quoted).collect();
     format!(
-        "server {} (pid {}) {}; the others go on. Its log: {}\nTo bring it back: clockwise {}",
+        "server {} (pid {}) {}; the others go on. Its log: {}\nTo bring it back: {command} {}",
         server.member.number,
         server.pid(),
         how(status),

@@ -9,7 +9,7 @@ use std::{
     ffi::OsString,
     io,
     net::{Ipv4Addr, SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Member {
 pub(super) struct Plan {
     pub(super) shape: Shape,
     pub(super) members: Vec<Member>,
+    /// This binary, to be started once for each server.
+    pub(super) program: PathBuf,
     folder: PathBuf,
 }
 
@@ -61,7 +63,7 @@ impl Plan {
             let log = place.path.join(format!("server{number}.log"));
             members.push(Member { number, listen: *listen, log, flags });
         }
-        Ok(Plan { shape, members, folder: place.path.clone() })
+        Ok(Plan { shape, members, program: std::env::current_exe()?, folder: place.path.clone() })
     }
 
     /// Fails, before anything is started, if a port is taken.
@@ -105,16 +107,29 @@ impl Plan {
             "\nTry, in another terminal:\n\
              \n  redis-cli -p {} set a 1\
              \n  redis-cli -p {} get a\
-             \n  clockwise status --server {}\
+             \n  {} status --server {}\
              \n  curl http://{}/metrics\n\
              \nCtrl-C stops all of them; the data stays.",
             first.cluster.port(),
             last.cluster.port(),
+            command_name(&self.program),
             first.cluster,
             first.http
         ));
         text
     }
+}
+
+/// How a user of this terminal calls the binary: by its name if it is found by that, else by its path.
+pub(super) fn command_name(program: &Path) -> String {
+    let name = program.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    if std::env::split_paths(&search).any(|folder| folder.join(&name) == program) {
+        return name;
+    }
+    let here = std::env::current_dir().ok();
+    let near = here.as_ref().and_then(|here| program.strip_prefix(here).ok());
+    near.unwrap_or(program).display().to_string()
 }
 
 fn listen(shape: Shape, at: u16) -> Option<Listen> {

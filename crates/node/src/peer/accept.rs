@@ -44,6 +44,8 @@ async fn shake(shared: &Arc<Shared>, mut stream: TcpStream, from: SocketAddr) {
     };
     let proven = match timeout(Duration::from_millis(HANDSHAKE_MS), shaken).await {
         Ok(Ok(proven)) => proven,
+        // Until `init` is done, members that were told earlier than this one call in vain.
+        Ok(Err(_)) if shared.layout().is_none() => return,
         Ok(Err(why)) => return shared.refusals.log_once(from, &why.to_string()),
         Err(_) => return shared.refusals.log_once(from, "the handshake took too long"),
     };

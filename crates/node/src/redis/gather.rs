@@ -183,3 +183,65 @@ impl Gather {
         self.count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clockwise_core::{
+        hlc::Hlc,
+        request::{Receipt, WriteAnswer},
+        version::Token,
+    };
+
+    fn deletes(count: usize) -> Gather {
+        let keys: Keys = (0..count).map(|number| Bytes::from(number.to_string())).collect();
+        let keys = KeysLeft::Delete(keys.into_iter());
+        Gather::new(Wanted::Present, Requests { keys, level: Level::DEFAULT, timeout_ms: 1 })
+    }
+
+    fn written(existed: bool) -> Outcome {
+        let receipt = Receipt::default();
+        Outcome::Written(WriteAnswer { token: Token::EMPTY, time: Hlc::ZERO, existed, receipt })
+    }
+
+    #[test]
+    fn a_window_of_requests_runs_at_a_time() {
+        let mut gather = deletes(GATHER_WINDOW + 2);
+        let mut parts: Vec<u32> = std::iter::from_fn(|| gather.start_next()).map(|(part, _)| part).collect();
+        assert_eq!(parts.len(), GATHER_WINDOW);
+        while let Some(part) = parts.pop() {
+            assert!(!gather.is_finished());
+            gather.answer(part, written(part % 2 == 0), 0);
+            parts.extend(gather.start_next().map(|(part, _)| part));
+        }
+        assert!(gather.is_finished());
+        assert_eq!(gather.count(), GATHER_WINDOW as u64 / 2 + 1);
+        assert_eq!(gather.failure(), None);
+    }
+
+    #[test]
+    fn a_failure_after_a_write_was_applied_is_unknown() {
+        let rejected = Rejected::NoQuorum { required: 2, alive: 1 };
+        let mut gather = deletes(3);
+        for _ in 0..3 {
+            gather.start_next().unwrap();
+        }
+        gather.answer(0, Outcome::Rejected(rejected), 0);
+        assert_eq!(gather.failure(), Some(Failure::Rejected(rejected)));
+        gather.answer(1, written(true), 0);
+        assert_eq!(gather.failure(), Some(Failure::Unknown { required: 2, acked: 0 }));
+        assert!(!gather.is_finished());
+        gather.answer(2, Outcome::Unknown { required: 2, acked: 1 }, 0);
+        assert_eq!(gather.failure(), Some(Failure::Unknown { required: 2, acked: 1 }));
+        assert!(gather.is_finished());
+    }
+
+    #[test]
+    fn nothing_starts_after_a_failure() {
+        let mut gather = deletes(2);
+        gather.start_next().unwrap();
+        gather.answer(0, Outcome::Rejected(Rejected::Overloaded), 0);
+        assert!(gather.start_next().is_none() && gather.is_finished());
+        assert_eq!(gather.failure(), Some(Failure::Rejected(Rejected::Overloaded)));
+    }
+}

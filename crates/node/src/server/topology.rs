@@ -25,6 +25,8 @@ pub(crate) struct Topology {
 pub(crate) struct MapKeeper {
     epoch: Epoch,
     live: Vec<MemberNumber>,
+    /// The first look, in monotonic milliseconds.
+    began_ms: Option<u64>,
     /// Members that were in the map and left it, with the time since when they answer again, in monotonic
     /// milliseconds.
     left: BTreeMap<MemberNumber, Option<u64>>,
@@ -50,6 +52,12 @@ impl MapKeeper {
             }
         }
         if self.epoch == layout.epoch() && self.live == live {
+            return None;
+        }
+        // A server that has just started waits for its peers before it shows its first map.
+        let since_ms = *self.began_ms.get_or_insert(now_ms);
+        let complete = live.len() == layout.spec().members.len();
+        if self.epoch == Epoch(0) && !complete && now_ms < since_ms + MAP_RETURN_MS {
             return None;
         }
         self.epoch = layout.epoch();
@@ -109,14 +117,15 @@ mod tests {
             let topology = keeper.look(&layout, &|number| !down.contains(&number.0), now_ms)?;
             Some(topology.live.iter().map(|number| number.0).collect::<Vec<_>>())
         };
-        assert_eq!(look(&[2, 3], 0), Some(vec![1]));
-        assert_eq!(look(&[3], 10), Some(vec![1, 2]), "who was never there comes at once");
-        assert_eq!(look(&[], 20), Some(vec![1, 2, 3]));
-        assert_eq!(look(&[2], 30), Some(vec![1, 3]));
-        assert_eq!(look(&[], 40), None);
-        assert_eq!(look(&[2], 900), None, "flapping changes nothing");
-        assert_eq!(look(&[], 910), None);
-        assert_eq!(look(&[], 909 + MAP_RETURN_MS), None);
-        assert_eq!(look(&[], 910 + MAP_RETURN_MS), Some(vec![1, 2, 3]));
+        assert_eq!(look(&[2, 3], 5), None, "the first map waits for all");
+        assert_eq!(look(&[2, 3], 5 + MAP_RETURN_MS), Some(vec![1]), "but not for ever");
+        assert_eq!(look(&[3], 2_000), Some(vec![1, 2]), "who was never there comes at once");
+        assert_eq!(look(&[], 2_010), Some(vec![1, 2, 3]));
+        assert_eq!(look(&[2], 2_020), Some(vec![1, 3]));
+        assert_eq!(look(&[], 2_030), None);
+        assert_eq!(look(&[2], 2_900), None, "flapping changes nothing");
+        assert_eq!(look(&[], 2_910), None);
+        assert_eq!(look(&[], 2_909 + MAP_RETURN_MS), None);
+        assert_eq!(look(&[], 2_910 + MAP_RETURN_MS), Some(vec![1, 2, 3]));
     }
 }

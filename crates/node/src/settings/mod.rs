@@ -100,7 +100,7 @@ impl Default for Settings {
             shards: default_shards(1),
             durability: Durability::Sync,
             sync_every_ms: 1_000,
-            memtable_bytes: 64 << 20,
+            memtable_bytes: 128 << 20,
             cache_bytes: 128 << 20,
             dc: "dc1".to_owned(),
             rack: "rack1".to_owned(),

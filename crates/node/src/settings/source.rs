@@ -91,7 +91,7 @@ pub struct Source {
     /// Milliseconds between syncs with --durability periodic [default: 1000]
     #[arg(long, value_name = "MS", env = "CLOCKWISE_SYNC_EVERY_MS", help_heading = "Storage")]
     pub sync_every_ms: Option<u64>,
-    /// Memory for what is not yet in tables, such as 64MiB [default: 64MiB]
+    /// Memory for what is not yet in tables, such as 64MiB [default: 128MiB]
     #[arg(long, value_name = "SIZE", env = "CLOCKWISE_MEMTABLE", help_heading = "Storage")]
     pub memtable: Option<ByteSize>,
     /// Memory for blocks of tables, such as 128MiB [default: 128MiB]

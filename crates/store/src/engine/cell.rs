@@ -15,7 +15,10 @@ use clockwise_core::{
     slot::Slot,
     storage::Mutation,
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 /// A cell.
 pub(crate) struct Cell {
@@ -25,7 +28,10 @@ pub(crate) struct Cell {
     pub(crate) frozen: VecDeque<Arc<Frozen>>,
     /// Newest first.
     pub(crate) tables: Vec<Arc<Table>>,
-    slots: Vec<SlotState>,
+    /// Live keys by place of the slot.
+    live: Vec<i64>,
+    /// By place of the slot. Usually empty, and looked at by every write: kept apart.
+    lines: BTreeMap<usize, Bytes>,
     /// What the manifest on disk says of the slots.
     pub(crate) flushed_slots: Arc<Vec<SlotInfo>>,
     /// Everything up to here is in the tables.
@@ -77,12 +83,6 @@ pub(crate) struct Frozen {
     pub(crate) slots: Arc<Vec<SlotInfo>>,
 }
 
-#[derive(Clone, Default)]
-struct SlotState {
-    live: i64,
-    lines: Option<Bytes>,
-}
-
 /// The place of a slot among its cell's.
 fn place(slot: Slot) -> usize {
     usize::from(slot.number() / CELLS)
@@ -91,16 +91,19 @@ fn place(slot: Slot) -> usize {
 impl Cell {
     /// A cell as its manifest describes it.
     pub(crate) fn new(number: u16, manifest: Manifest, tables: Vec<Arc<Table>>) -> Cell {
-        let mut slots = vec![SlotState::default(); usize::from(SLOTS / CELLS)];
+        let mut live = vec![0; usize::from(SLOTS / CELLS)];
+        let mut lines = BTreeMap::new();
         for info in &manifest.slots {
-            slots[place(info.slot)] = SlotState { live: info.live, lines: info.lines.clone() };
+            live[place(info.slot)] = info.live;
+            lines.extend(info.lines.clone().map(|lines| (place(info.slot), lines)));
         }
         Cell {
             number,
             active: Memtable::new(),
             frozen: VecDeque::new(),
             tables,
-            slots,
+            live,
+            lines,
             flushed_slots: Arc::new(manifest.slots),
             flushed: manifest.flushed,
             next_number: manifest.next_number,
@@ -110,11 +113,11 @@ impl Cell {
     }
 
     pub(crate) fn lines(&self, slot: Slot) -> Option<Bytes> {
-        self.slots[place(slot)].lines.clone()
+        self.lines.get(&place(slot)).cloned()
     }
 
     pub(crate) fn live(&self, slot: Slot) -> u64 {
-        self.slots[place(slot)].live.max(0) as u64
+        self.live[place(slot)].max(0) as u64
     }
 
     /// Applies a mutation to memory.
@@ -131,7 +134,7 @@ impl Cell {
             }
             Mutation::Lines(lines) => {
                 assert!(lines.len() <= LINES_BYTES, "a slot's lines are short");
-                self.slots[place(slot)].lines = Some(Bytes::copy_from_slice(lines));
+                self.lines.insert(place(slot), Bytes::copy_from_slice(lines));
                 self.active.touch(lsn);
             }
         }
@@ -141,7 +144,9 @@ impl Cell {
     fn change(&mut self, seed: u64, key: KeyRef<'_>, record: Option<&[u8]>, live: i8, lsn: Lsn) {
         debug_assert!((-1..=1).contains(&live));
         self.active.put(memtable::hash(seed, key), key, record, lsn);
-        self.slots[place(key.slot)].live += i64::from(live);
+        if live != 0 {
+            self.live[place(key.slot)] += i64::from(live);
+        }
     }
 
     /// Applies what the log says, if the tables do not hold it already.
@@ -175,10 +180,10 @@ impl Cell {
     pub(crate) fn freeze(&mut self) -> usize {
         let memtable = std::mem::replace(&mut self.active, Memtable::new());
         let bytes = memtable.bytes();
-        let remembered = self.slots.iter().enumerate().filter_map(|(at, state)| {
+        let remembered = self.live.iter().enumerate().filter_map(|(at, &live)| {
             let slot = Slot::new(at as u16 * CELLS + self.number)?;
-            let something = state.live != 0 || state.lines.is_some();
-            something.then(|| SlotInfo { slot, live: state.live, lines: state.lines.clone() })
+            let lines = self.lines.get(&at).cloned();
+            (live != 0 || lines.is_some()).then_some(SlotInfo { slot, live, lines })
         });
         let slots = Arc::new(remembered.collect());
         self.frozen.push_front(Arc::new(Frozen { memtable, slots }));

@@ -3,6 +3,7 @@
 
 mod info;
 mod nodes;
+mod rows;
 mod shards;
 mod slots;
 

@@ -1,13 +1,14 @@
 //! `CLUSTER SHARDS`: rows with the same master and the same replicas together.
 
-use super::{Entry, entry};
+use super::{Entry, entry, rows::in_telling_order};
 use crate::server::{Shared, Topology};
 use clockwise_core::{ids::MemberNumber, layout::MapRow};
 use clockwise_wire::resp::ReplyWriter;
 use std::collections::BTreeMap;
 
 pub(super) fn write(shared: &Shared, topology: &Topology, writer: &mut ReplyWriter<'_>) {
-    let groups = grouped(&topology.map.rows);
+    let rows = in_telling_order(&topology.map.rows);
+    let groups = grouped(&rows);
     writer.array(groups.len());
     for ((master, replicas), rows) in groups {
         writer.map(2);
@@ -29,12 +30,21 @@ pub(super) fn write(shared: &Shared, topology: &Topology, writer: &mut ReplyWrit
 
 type Group<'a> = ((MemberNumber, &'a [MemberNumber]), Vec<&'a MapRow>);
 
+/// In the order in which they are met first. Rows without replicas stay alone: they begin and end the answer.
 fn grouped(rows: &[MapRow]) -> Vec<Group<'_>> {
-    let mut groups: BTreeMap<(MemberNumber, &[MemberNumber]), Vec<&MapRow>> = BTreeMap::new();
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut met: BTreeMap<(MemberNumber, &[MemberNumber]), usize> = BTreeMap::new();
     for row in rows {
-        groups.entry((row.master, &row.replicas)).or_default().push(row);
+        let name = (row.master, &row.replicas[..]);
+        match met.get(&name) {
+            Some(&at) if !row.replicas.is_empty() => groups[at].1.push(row),
+            _ => {
+                met.insert(name, groups.len());
+                groups.push((name, vec![row]));
+            }
+        }
     }
-    groups.into_iter().collect()
+    groups
 }
 
 fn write_node(entry: &Entry, role: &str, writer: &mut ReplyWriter<'_>) {

@@ -1,12 +1,13 @@
 //! `CLUSTER SLOTS`: for each row of the map its range, its master and its replicas.
 
-use super::{Entry, entry};
+use super::{Entry, entry, rows::in_telling_order};
 use crate::server::{Shared, Topology};
 use clockwise_wire::resp::ReplyWriter;
 
 pub(super) fn write(shared: &Shared, topology: &Topology, writer: &mut ReplyWriter<'_>) {
-    writer.array(topology.map.rows.len());
-    for row in &topology.map.rows {
+    let rows = in_telling_order(&topology.map.rows);
+    writer.array(rows.len());
+    for row in &rows {
         let numbers = std::iter::once(row.master).chain(row.replicas.iter().copied());
         let entries: Vec<Entry> = numbers.filter_map(|number| entry(shared, topology, number)).collect();
         writer.array(2 + entries.len());

@@ -142,6 +142,23 @@ fn slots_shards_and_nodes_name_the_same_masters() {
 }
 
 #[test]
+fn whoever_is_a_master_is_called_so_first_and_last() {
+    let (shared, topology) = topology(3);
+    let reply = parse(|writer| super::slots::write(&shared, &topology, writer));
+    let mut called: std::collections::BTreeMap<String, Vec<bool>> = Default::default();
+    for row in items(&reply) {
+        for (place, node) in items(row)[2..].iter().enumerate() {
+            called.entry(text(&items(node)[2])).or_default().push(place == 0);
+        }
+    }
+    assert_eq!(called.len(), 4);
+    assert!(called.values().any(|roles| roles.contains(&false)), "there are replicas");
+    for (node, roles) in called {
+        assert_eq!((roles.first(), roles.last()), (Some(&true), Some(&true)), "{node}");
+    }
+}
+
+#[test]
 fn a_server_without_a_layout_stands_alone_and_fails() {
     let (shared, _) = topology(0);
     let text = nodes::text(&shared, None);

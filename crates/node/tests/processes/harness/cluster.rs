@@ -44,6 +44,7 @@ impl TestCluster {
         let done = finish(cluster.init_command());
         assert_eq!(done.code, Some(0), "{done:?}");
         cluster.wait_until_ready();
+        cluster.wait_until_all_meet();
         cluster
     }
 
@@ -134,6 +135,18 @@ impl TestCluster {
                 assert!(began.elapsed() < Duration::from_secs(20), "server {server}:\n{}", self.log(server));
                 std::thread::sleep(Duration::from_millis(10));
             }
+        }
+    }
+
+    /// Until a read that needs all owners is answered through every server; all of them must run.
+    pub fn wait_until_all_meet(&self) {
+        for server in 0..self.servers.len() {
+            eventually("all servers meet", Duration::from_secs(10), || {
+                // Keys of all slots and so of all pairs of shards.
+                let asked =
+                    (0..32).map(|key| self.call(server, &["CW.GET", &format!("probe-{key}"), "R", "all"]));
+                asked.into_iter().all(|reply| !matches!(reply, Reply::Error(_)))
+            });
         }
     }
 
