@@ -3,7 +3,7 @@
 
 use crate::{
     hlc::{Hlc, Now},
-    limits::{CLOCK_SKEW_MS, HLC_RESERVE_MS},
+    limits::{CLOCK_SKEW_MS, HLC_MARGIN_MS, HLC_RESERVE_MS},
 };
 
 /// The clock.
@@ -47,13 +47,16 @@ impl Clock {
         true
     }
 
-    /// The reservation to ask for, when half of the present one is used up; each is asked for once.
+    /// The reservation to ask for, when half of the present one is used up; each is asked for once. It follows the
+    /// wall clock. A clock that is ahead gets but a margin, or else every restart, which begins above the
+    /// reservation, would push it further.
     pub(crate) fn wants(&mut self, now: Now) -> Option<Hlc> {
-        let ahead = self.read(now).wall_ms();
-        if Hlc::from_wall_ms(ahead + HLC_RESERVE_MS / 2) <= self.asked {
+        let (wall_ms, last_ms) = (now.wall_ms, self.last.wall_ms());
+        let enough = (wall_ms + HLC_RESERVE_MS / 2).max(last_ms + HLC_MARGIN_MS / 2);
+        if Hlc::from_wall_ms(enough) <= self.asked {
             return None;
         }
-        self.asked = Hlc::from_wall_ms(ahead + HLC_RESERVE_MS);
+        self.asked = Hlc::from_wall_ms((wall_ms + HLC_RESERVE_MS).max(last_ms + HLC_MARGIN_MS));
         Some(self.asked)
     }
 

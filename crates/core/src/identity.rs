@@ -8,7 +8,7 @@ use crate::{
     canary::Canary,
     hlc::{Hlc, Now},
     ids::{Actor, Epoch, MemberNumber, NodeId},
-    limits::HLC_RESERVE_MS,
+    limits::{HLC_MARGIN_MS, HLC_RESERVE_MS},
     varint::{Malformed, Reader, put_u64},
 };
 use alloc::vec::Vec;
@@ -56,7 +56,8 @@ impl Identity {
             incarnation,
             starts: self.starts.wrapping_add(1),
             clean: false,
-            reserved: reservation(self.reserved, now),
+            // A little above the floor and no more: restarts must not push the clock ahead.
+            reserved: reservation(Hlc::from_wall_ms(self.reserved.wall_ms() + HLC_MARGIN_MS), now),
             ..self
         };
         (next, self.reserved)

@@ -45,7 +45,11 @@ pub const SILENT_MS: u64 = 1_000;
 /// A quiet link is pinged this often, in milliseconds.
 pub const PING_MS: u64 = 250;
 /// The clock's durable reservation runs this far ahead, in milliseconds.
-pub const HLC_RESERVE_MS: u64 = 60_000;
+///
+/// After an unclean stop the next process starts above it, so this is also how far its clock may be ahead then.
+pub const HLC_RESERVE_MS: u64 = 4_000;
+/// Room that a clock which is ahead of the wall clock gets above its latest time, in milliseconds of 65,536 times.
+pub const HLC_MARGIN_MS: u64 = 100;
 
 const _: () = assert!(SLOTS.is_multiple_of(CELLS));
 const _: () = assert!(RECORD_BYTES > VALUE_BYTES + KEY_BYTES + TOKEN_BYTES);

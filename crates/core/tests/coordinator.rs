@@ -185,3 +185,28 @@ fn siblings_have_a_limit_with_a_clear_error() {
     cluster.set(1, "k", "one", Basis::Plain, Level::DEFAULT);
     assert_eq!(cluster.get(2, "k", Level::DEFAULT).record.versions.len(), 1);
 }
+
+#[test]
+fn a_beaten_write_that_another_server_overwrote_meanwhile_is_done() {
+    let mut cluster = Cluster::new(3, 3, Canary::None);
+    cluster.servers[1].skew_ms = 400;
+    // A write that only s2 knows, with a fast clock.
+    cluster.cut = vec![(2, 1), (2, 3)];
+    cluster.set(2, "k", "fast", Basis::Plain, level(1, false));
+    // s3 reaches s2 only, and its disk is slow: its own copy is acknowledged last.
+    cluster.cut = vec![(3, 1)];
+    cluster.servers[2].store.instant = false;
+    let op = Op::Set { basis: Basis::Plain, value: "beaten".into(), expires_ms: None };
+    let ticket = cluster.begin(3, "k", op, Level::DEFAULT);
+    cluster.settle();
+    cluster.set(2, "k", "over both", Basis::Plain, Level::DEFAULT);
+    assert!(!cluster.replies.contains_key(&ticket));
+    let store = &mut cluster.servers[2].store;
+    (store.instant, store.durable) = (true, store.last);
+    cluster.with(3, |shard, now, store, out| shard.on_durable(now, store, out));
+    cluster.cut = vec![];
+    cluster.settle();
+    assert!(cluster.events.contains(&(MemberNumber(3), Event::SecondRound)));
+    assert!(matches!(cluster.replies[&ticket], Outcome::Written(_)), "{:?}", cluster.replies[&ticket]);
+    assert_eq!(cluster.value(1, "k", level(3, true)).as_deref(), Some("over both"));
+}

@@ -93,6 +93,7 @@ struct Totals {
     second_rounds: u64,
     read_repairs: u64,
     amnesia: u64,
+    flips: u64,
     simulated_us: u64,
     violations: usize,
     failed: u64,
@@ -116,8 +117,8 @@ fn run_seeds(wanted: &Wanted, canary: Canary) -> bool {
     println!("faults      {faults}");
     println!("violations  {}", totals.violations);
     println!(
-        "inside      {frames} frames, {} second rounds, {} read repairs, {} times amnesia",
-        totals.second_rounds, totals.read_repairs, totals.amnesia
+        "inside      {frames} frames, {} second rounds, {} read repairs, {} times amnesia, {} values that came back",
+        totals.second_rounds, totals.read_repairs, totals.amnesia, totals.flips
     );
     println!("simulated   {:.1} s in {seconds:.1} s", totals.simulated_us as f64 / 1e6);
     println!("speed       {:.0} operations a second", operations as f64 / seconds);
@@ -132,6 +133,7 @@ impl Totals {
         self.second_rounds += report.second_rounds;
         self.read_repairs += report.read_repairs;
         self.amnesia += report.amnesia;
+        self.flips += report.flips;
         self.simulated_us += report.simulated_us;
         self.violations += report.violations.len();
         self.failed += u64::from(!report.violations.is_empty());

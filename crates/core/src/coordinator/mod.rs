@@ -39,7 +39,9 @@ impl Shard {
             return match origin {
                 Origin::Client(_) => self.forward(origin, slot, request, cx),
                 // Nobody hands on what was handed on: the layouts differ, and the epoch will tell.
-                Origin::Peer(..) => self.answer_origin(origin, Outcome::Rejected(Rejected::NotReady), cx),
+                Origin::Peer(..) | Origin::Overtaken(_) => {
+                    self.answer_origin(origin, Outcome::Rejected(Rejected::NotReady), cx)
+                }
             };
         }
         match request.op {
@@ -121,6 +123,7 @@ impl Shard {
     fn answer_origin<S: Storage>(&mut self, origin: Origin, outcome: Outcome, cx: &mut Context<'_, S>) {
         match origin {
             Origin::Client(ticket) => cx.out.replies.push((ticket, outcome)),
+            Origin::Overtaken(op) => self.overtaker_read(op, &outcome, cx),
             Origin::Peer(member, op, slot) => {
                 self.send(member, Some(slot), 0, Body::ForwardAck { op, outcome }, cx);
             }

@@ -23,6 +23,8 @@ pub(crate) enum Origin {
     Client(Ticket),
     /// Another server handed the request over; the slot names the shard that waits there.
     Peer(MemberNumber, OpId, Slot),
+    /// A write of this shard was overtaken before its second round and wants to know by what.
+    Overtaken(OpId),
 }
 
 /// One request under way.
@@ -227,11 +229,12 @@ impl Operations {
         Some(self.insert(operation))
     }
 
-    /// The write under way that minted this dot.
-    pub(crate) fn minting(&mut self, dot: Dot) -> Option<&mut Operation> {
+    /// The write under way that minted this dot of this key.
+    pub(crate) fn minting(&mut self, key: &[u8], dot: Dot) -> Option<&mut Operation> {
         self.entries.iter_mut().filter_map(|entry| entry.operation.as_mut()).find(|operation| {
             let Kind::Write(write) = &operation.kind else { return false };
-            write.minted.as_ref().is_some_and(|minted| minted.write.dot == dot)
+            // Dots are counted per key: other keys have the same ones.
+            write.minted.as_ref().is_some_and(|minted| minted.write.dot == dot) && operation.key == key
         })
     }
 

@@ -8,11 +8,11 @@ use crate::{
     message::{Body, OpId, WriteVerdict},
     outbox::Event,
     replica::{Task, Waiter},
-    request::{Ack, Basis, Op, Outcome, Receipt, Rejected, Request, WriteAnswer},
+    request::{Ack, Basis, Level, Op, Outcome, Receipt, Rejected, Request, WriteAnswer},
     shard::{Context, Shard},
     slot::Slot,
     storage::Storage,
-    version::{Payload, Token},
+    version::{Payload, Record, Token},
 };
 use alloc::vec::Vec;
 use smallvec::SmallVec;
@@ -181,15 +181,38 @@ impl Shard {
 
     /// Before its second round a plain write that had seen the first one took its place here. To write once more
     /// would bring back what was overwritten. If the other one is under way here for a majority, it will end above
-    /// all that beat this one, which is then done with it; else nobody knows.
+    /// all that beat this one, which is then done with it; else a majority is asked what became of it.
     pub(crate) fn write_overtaken<S: Storage>(&mut self, op: OpId, by: Option<Dot>, cx: &mut Context<'_, S>) {
         let Some(operation) = self.operations.get(op) else { return };
+        let (slot, key, deadline_ms) = (operation.slot, operation.key.clone(), operation.deadline_ms);
+        let level = Level { need: operation.level.need, strict: true };
+        let majority = self.layout.owners(slot).len() / 2 + 1;
+        let leader = by
+            .and_then(|dot| self.operations.minting(&key, dot))
+            .filter(|leader| leader.required >= majority);
+        if let Some(Kind::Write(leader)) = leader.map(|leader| &mut leader.kind) {
+            return leader.followers.push(op);
+        }
+        let timeout_ms = u64::from(Shard::remaining_ms(deadline_ms, cx.now.mono_ms));
+        let request = Request { key, op: Op::Get, level, timeout_ms };
+        self.begin_read(Origin::Overtaken(op), slot, request, cx);
+    }
+
+    /// What a majority now holds for good, in place of a write that was overtaken: if that had seen the write, the
+    /// write is done; else it may have lost to what beat it, and nobody knows.
+    pub(super) fn overtaker_read<S: Storage>(
+        &mut self,
+        op: OpId,
+        outcome: &Outcome,
+        cx: &mut Context<'_, S>,
+    ) {
+        let Some(operation) = self.operations.get(op) else { return };
         let required = operation.required.min(255) as u8;
-        let majority = self.layout.owners(operation.slot).len() / 2 + 1;
-        let leader =
-            by.and_then(|dot| self.operations.minting(dot)).filter(|leader| leader.required >= majority);
-        match leader.map(|leader| &mut leader.kind) {
-            Some(Kind::Write(leader)) => leader.followers.push(op),
+        let Kind::Write(write) = &operation.kind else { return };
+        let Some(dot) = write.minted.as_ref().map(|minted| minted.write.dot) else { return };
+        let seen = |record: &Record| record.versions.iter().any(|version| version.ctx.contains(dot));
+        match outcome {
+            Outcome::Read(answer) if seen(&answer.record) => self.write_followed(op, cx),
             _ => self.finish(op, Outcome::Unknown { required, acked: 0 }, cx),
         }
     }

@@ -57,3 +57,21 @@ fn a_server_of_another_cluster_on_the_same_address_is_kept_out() {
     eventually("s3 is back", Duration::from_secs(10), || state(&cluster, "s3") == "live");
     cluster.serves();
 }
+
+#[test]
+fn a_server_that_moved_is_found_again() {
+    let _turn = alone();
+    let mut cluster = TestCluster::ready(3, &[]);
+    cluster.call(0, &["SET", "a", "1"]);
+    cluster.stop(2);
+    // Same folder, other ports: it says itself where it is.
+    let moved = cluster.ports.of(5)[0];
+    cluster.start(2, &["--port", &moved.port().to_string()]);
+    eventually("s3 is back", Duration::from_secs(20), || state(&cluster, "s3") == "live");
+    let table = finish(["status", "--server", &cluster.cluster(0).to_string()]);
+    assert!(table.out.contains(&moved.to_string()), "{}", table.out);
+    for address in [moved, cluster.cluster(0)] {
+        let reply = super::harness::Pipe::connect(address).unwrap().call(&[b"GET", b"a"]).unwrap();
+        assert_eq!(reply, clockwise_wire::resp::Reply::Bulk("1".into()), "{address}");
+    }
+}

@@ -1,8 +1,11 @@
 //! The power goes between the moment in which a write leaves a server and the one in which it is on its own disk.
 
 use super::{Lab, QUORUM, STRICT, causal};
-use crate::{client::Context, server::Stop};
-use clockwise_core::canary::Canary;
+use crate::{
+    client::{Answer, Context},
+    server::Stop,
+};
+use clockwise_core::{canary::Canary, limits::HLC_RESERVE_MS};
 
 /// Writes blind through s1, whose disk is too slow to hold it when its power goes. Returns the write and its context.
 fn lost_at_home(lab: &mut Lab) -> (u64, Context) {
@@ -59,4 +62,19 @@ fn what_a_majority_has_synced_survives_a_power_cut_of_all() {
     (1..=3).for_each(|server| lab.stop(server, Stop::Power));
     (1..=3).for_each(|server| lab.start(server));
     assert_eq!(lab.values(1, STRICT), written);
+}
+
+#[test]
+fn restarts_do_not_push_the_clock_ahead() {
+    // Each process starts above the reservation of the one before, which must not grow by as much each time.
+    let mut lab = Lab::new(3, Canary::None);
+    for _ in 0..20 {
+        lab.stop(1, Stop::Kill);
+        lab.start(1);
+    }
+    let at_us = lab.world.queue.now_us();
+    let truth_ms = lab.world.servers[0].clock.now(at_us).wall_ms;
+    let end = lab.ask(1, causal(), QUORUM, None);
+    let Some(Answer::Written { time, .. }) = end else { panic!("{end:?}") };
+    assert!(time.wall_ms() < truth_ms + 2 * HLC_RESERVE_MS, "{} ms ahead", time.wall_ms() - truth_ms);
 }

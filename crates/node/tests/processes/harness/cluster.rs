@@ -62,7 +62,9 @@ impl TestCluster {
     pub fn start(&mut self, server: usize, more: &[&str]) {
         let mut command = clockwise();
         command.args(["start", "--stop-on-stdin-eof", "--shards", "1", "--data"]).arg(self.data(server));
-        command.args(["--port", &self.cluster(server).port().to_string()]);
+        if !more.contains(&"--port") {
+            command.args(["--port", &self.cluster(server).port().to_string()]);
+        }
         if !more.contains(&"--cluster-secret-file") {
             command.arg("--cluster-secret-file").arg(self.folder.path().join("secret"));
         }
