@@ -89,6 +89,8 @@ async fn keep_connected(
         match connect(&shared, peer, local_shard, remote_shard, attempt).await {
             Ok((session, stream, input)) => {
                 logged.clear();
+                // The peer may ask something at once; the answer needs to know how many shards it has.
+                follow(&shard);
                 adopt_dialled(&shard, (peer, remote_shard), session, stream, input);
             }
             Err(why) => {
