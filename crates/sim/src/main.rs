@@ -86,6 +86,8 @@ fn canaries(name: &str) -> Option<Vec<Canary>> {
 
 #[derive(Default)]
 struct Totals {
+    /// Fewest and most servers of a seed.
+    servers: Option<(usize, usize)>,
     operations: u64,
     outcomes: [u64; 3],
     faults: u64,
@@ -113,6 +115,8 @@ fn run_seeds(wanted: &Wanted, canary: Canary) -> bool {
     let Totals { operations, outcomes: [done, rejected, unknown], faults, frames, .. } = totals;
     println!("canary      {canary:?}");
     println!("seeds       {}, {} of them with a violation", wanted.seeds, totals.failed);
+    let (fewest, most) = totals.servers.unwrap_or_default();
+    println!("servers     {fewest} to {most}");
     println!("operations  {operations}: {done} done, {rejected} rejected, {unknown} unknown");
     println!("faults      {faults}");
     println!("violations  {}", totals.violations);
@@ -127,6 +131,8 @@ fn run_seeds(wanted: &Wanted, canary: Canary) -> bool {
 
 impl Totals {
     fn add(&mut self, report: &Report) {
+        let (fewest, most) = self.servers.unwrap_or((report.servers, report.servers));
+        self.servers = Some((fewest.min(report.servers), most.max(report.servers)));
         self.operations += report.operations;
         self.faults += report.faults;
         self.frames += report.frames;
