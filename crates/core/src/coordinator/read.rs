@@ -172,7 +172,13 @@ impl Shard {
         let (required, strict) = (operation.required, operation.level.strict);
         let enough = self.enough(required);
         let Some(read) = self.reading(op) else { return };
-        if read.answers.len() < enough {
+        let have = read.answers.len();
+        if have < enough {
+            // The others may have gone between the first check and the own answer.
+            if have + read.outstanding.len() < required {
+                let reason = Rejected::NoQuorum { required: required as u8, alive: have as u8 };
+                self.finish(op, Outcome::Rejected(reason), cx);
+            }
             return;
         }
         let same = read.answers.iter().all(|answer| answer.record.is_none());
