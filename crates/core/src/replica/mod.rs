@@ -105,7 +105,8 @@ impl Shard {
         task: Task,
         cx: &mut Context<'_, S>,
     ) {
-        if self.parked.tasks > 0
+        // A key whose queue was emptied by a new layout still waits for its job: nothing may overtake that.
+        if !self.parked.keys.is_empty()
             && let Some(queue) = self.parked.keys.get_mut(&(slot, key.clone()))
         {
             if self.parked.tasks >= OPERATIONS {
