@@ -21,6 +21,8 @@ pub enum Canary {
     ContextIgnored,
     /// A plain write that a replica reports as beaten is not written once more.
     NoSecondRound,
+    /// A strict plain write is minted without asking a majority for its mark.
+    MarkNotAsked,
     /// A strict read answers before its read repair is acknowledged.
     ReadRepairNotAwaited,
     /// A replica serves messages of an older layout.
@@ -31,7 +33,7 @@ pub enum Canary {
 
 impl Canary {
     /// Every bug, for the test that each of them is caught.
-    pub const ALL: [Canary; 10] = [
+    pub const ALL: [Canary; 11] = [
         Canary::AckBeforeSync,
         Canary::AckAtWMinusOne,
         Canary::CounterReset,
@@ -39,6 +41,7 @@ impl Canary {
         Canary::LastWriteWins,
         Canary::ContextIgnored,
         Canary::NoSecondRound,
+        Canary::MarkNotAsked,
         Canary::ReadRepairNotAwaited,
         Canary::StaleEpochAccepted,
         Canary::TornTailAccepted,

@@ -95,7 +95,6 @@ struct Totals {
     second_rounds: u64,
     read_repairs: u64,
     amnesia: u64,
-    flips: u64,
     simulated_us: u64,
     violations: usize,
     failed: u64,
@@ -121,8 +120,8 @@ fn run_seeds(wanted: &Wanted, canary: Canary) -> bool {
     println!("faults      {faults}");
     println!("violations  {}", totals.violations);
     println!(
-        "inside      {frames} frames, {} second rounds, {} read repairs, {} times amnesia, {} values that came back",
-        totals.second_rounds, totals.read_repairs, totals.amnesia, totals.flips
+        "inside      {frames} frames, {} second rounds, {} read repairs, {} times amnesia",
+        totals.second_rounds, totals.read_repairs, totals.amnesia
     );
     println!("simulated   {:.1} s in {seconds:.1} s", totals.simulated_us as f64 / 1e6);
     println!("speed       {:.0} operations a second", operations as f64 / seconds);
@@ -139,7 +138,6 @@ impl Totals {
         self.second_rounds += report.second_rounds;
         self.read_repairs += report.read_repairs;
         self.amnesia += report.amnesia;
-        self.flips += report.flips;
         self.simulated_us += report.simulated_us;
         self.violations += report.violations.len();
         self.failed += u64::from(!report.violations.is_empty());

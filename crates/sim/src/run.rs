@@ -50,8 +50,6 @@ pub struct Report {
     pub read_repairs: u64,
     /// Times that a server learned of own writes that it did not know.
     pub amnesia: u64,
-    /// Strict plain reads of a value that an earlier one had found replaced.
-    pub flips: u64,
     /// Virtual time, in microseconds.
     pub simulated_us: u64,
     /// The same exactly if the same happened.
@@ -101,7 +99,7 @@ pub fn run(options: Options) -> Report {
         world.broken = Some(format!("panic: {}", text.unwrap_or_default()));
     }
     world.history.owners = usize::from(world.plan.replicas);
-    let checkers::Verdict { mut violations, flips } = checkers::check(&world.history);
+    let mut violations = checkers::check(&world.history);
     if let Some(what) = world.broken.take() {
         violations.insert(0, Violation { checker: "run", key: String::new(), what });
     }
@@ -118,7 +116,6 @@ pub fn run(options: Options) -> Report {
         second_rounds: world.stats.second_rounds,
         read_repairs: world.stats.read_repairs,
         amnesia: world.stats.amnesia,
-        flips,
         simulated_us: world.queue.now_us(),
         hash: world.trace.hash(),
         violations,

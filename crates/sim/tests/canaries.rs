@@ -52,6 +52,11 @@ fn no_second_round() {
 }
 
 #[test]
+fn mark_not_asked() {
+    convict(Canary::MarkNotAsked, Mix::Clock);
+}
+
+#[test]
 fn read_repair_not_awaited() {
     convict(Canary::ReadRepairNotAwaited, Mix::Network);
 }
@@ -68,5 +73,5 @@ fn torn_tail_accepted() {
 
 #[test]
 fn every_canary_has_a_test() {
-    assert_eq!(Canary::ALL.len(), 10);
+    assert_eq!(Canary::ALL.len(), 11);
 }

@@ -9,6 +9,7 @@
 mod count;
 mod explain;
 mod forward;
+mod marks;
 mod mend;
 pub(crate) mod operation;
 mod read;
@@ -26,6 +27,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 pub(crate) use count::count as count_live;
+pub(crate) use marks::Asking;
 use operation::{Kind, Operation, Origin};
 
 impl Shard {
@@ -39,7 +41,7 @@ impl Shard {
             return match origin {
                 Origin::Client(_) => self.forward(origin, slot, request, cx),
                 // Nobody hands on what was handed on: the layouts differ, and the epoch will tell.
-                Origin::Peer(..) | Origin::Overtaken(_) => {
+                Origin::Peer(..) | Origin::Overtaken(_) | Origin::Asking(_) => {
                     self.answer_origin(origin, Outcome::Rejected(Rejected::NotReady), cx)
                 }
             };
@@ -112,6 +114,7 @@ impl Shard {
     pub(crate) fn finish<S: Storage>(&mut self, op: OpId, outcome: Outcome, cx: &mut Context<'_, S>) {
         let Some(operation) = self.operations.remove(op) else { return };
         if let Kind::Write(write) = operation.kind {
+            self.asking.forget(&operation.key, op);
             for follower in write.followers {
                 self.write_overtaken(follower, None, cx);
             }
@@ -124,6 +127,7 @@ impl Shard {
         match origin {
             Origin::Client(ticket) => cx.out.replies.push((ticket, outcome)),
             Origin::Overtaken(op) => self.overtaker_read(op, &outcome, cx),
+            Origin::Asking(op) => self.marks_known(op, &outcome, cx),
             Origin::Peer(member, op, slot) => {
                 self.send(member, Some(slot), 0, Body::ForwardAck { op, outcome }, cx);
             }

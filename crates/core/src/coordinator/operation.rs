@@ -25,6 +25,8 @@ pub(crate) enum Origin {
     Peer(MemberNumber, OpId, Slot),
     /// A write of this shard was overtaken before its second round and wants to know by what.
     Overtaken(OpId),
+    /// A strict plain write of this shard wants to know a majority's mark before it is minted.
+    Asking(OpId),
 }
 
 /// One request under way.
@@ -63,8 +65,10 @@ pub(crate) struct WriteOp {
     pub(crate) existed: bool,
     pub(crate) acks: SmallVec<[Ack; 4]>,
     pub(crate) outstanding: Members,
-    /// What replicas know that beat this plain write.
+    /// What replicas know that beats this plain write, or what a majority knew before it was minted.
     pub(crate) learned: Option<Token>,
+    /// The layout under which a majority said what it knows, so that whatever still beats this write runs beside it.
+    pub(crate) asked: Option<Epoch>,
     pub(crate) second_round: bool,
     /// Who holds the first round, once the second has begun.
     pub(crate) first_acks: SmallVec<[Ack; 4]>,

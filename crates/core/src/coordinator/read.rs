@@ -170,6 +170,7 @@ impl Shard {
     fn collected<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(operation) = self.operations.get(op) else { return };
         let (required, strict) = (operation.required, operation.level.strict);
+        let asking = matches!(operation.origin, Origin::Asking(_));
         let enough = self.enough(required);
         let Some(read) = self.reading(op) else { return };
         let have = read.answers.len();
@@ -184,6 +185,11 @@ impl Shard {
         let same = read.answers.iter().all(|answer| answer.record.is_none());
         if same && read.outstanding.is_empty() {
             let record = read.own.take().unwrap_or_default();
+            return self.read_done(op, record, cx);
+        }
+        if asking {
+            // What is about to be written replaces all of it: no repair.
+            let record = join(read);
             return self.read_done(op, record, cx);
         }
         read.joined = Some(join(read));

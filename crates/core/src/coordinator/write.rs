@@ -42,6 +42,7 @@ impl Shard {
             acks: SmallVec::new(),
             outstanding: Members::new(),
             learned: None,
+            asked: None,
             second_round: false,
             first_acks: SmallVec::new(),
             followers: Vec::new(),
@@ -56,6 +57,9 @@ impl Shard {
             deadline_ms: Shard::deadline_ms(request.timeout_ms, cx.now.mono_ms),
             kind: Kind::Write(write),
         });
+        if self.must_ask(op) {
+            return self.ask_marks(op, cx);
+        }
         self.with_record(slot, request.key, Task::Mint(op), cx);
     }
 
@@ -147,7 +151,7 @@ impl Shard {
         let Some(at) = write.outstanding.iter().position(|&m| m == from) else { return };
         write.outstanding.swap_remove(at);
         write.acks.push(Ack { member: from, owner: true, durable });
-        if let Some(token) = beaten_by {
+        if let Some(token) = beaten_by.filter(|_| write.asked.is_none()) {
             learn(&mut write.learned, token);
         }
         let acks = write.acks.len();
@@ -163,7 +167,10 @@ impl Shard {
         let owners = self.layout.owners(operation.slot).len();
         let (required, key, slot) = (operation.required, operation.key.clone(), operation.slot);
         let Kind::Write(write) = &mut operation.kind else { return };
-        let beaten = write.learned.is_some() && !write.second_round && write.basis == Basis::Plain;
+        let beaten = write.learned.is_some()
+            && write.asked.is_none()
+            && !write.second_round
+            && write.basis == Basis::Plain;
         if beaten && required > owners / 2 && !self.config.canary.is(Canary::NoSecondRound) {
             write.second_round = true;
             write.first_acks = core::mem::take(&mut write.acks);

@@ -26,6 +26,10 @@ impl Shard {
         cx: &mut Context<'_, S>,
     ) {
         let me = self.actor;
+        if self.must_ask(op) {
+            // A new layout came while the disk was asked: its owners may know more.
+            return self.ask_marks(op, cx);
+        }
         if let Some(by) = self.first_round(op).and_then(|first| overtaken(first, &current.record, me)) {
             return self.write_overtaken(op, by, cx);
         }

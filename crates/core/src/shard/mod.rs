@@ -11,7 +11,10 @@ pub use config::{Durability, LinkState, ShardConfig, ShardStats};
 
 use crate::{
     clock::Clock,
-    coordinator::operation::{Members, Operations, Origin},
+    coordinator::{
+        Asking,
+        operation::{Members, Operations, Origin},
+    },
     hlc::{Hlc, Now},
     ids::{Actor, Epoch, MemberNumber},
     layout::Layout,
@@ -38,6 +41,7 @@ pub struct Shard {
     pub(crate) liveness: Liveness,
     pub(crate) lives: Lives,
     pub(crate) operations: Operations,
+    pub(crate) asking: Asking,
     pub(crate) parked: Parked,
     pub(crate) waiting: Waiting,
     /// To be sent once more at the next tick: the receiver was not ready.
@@ -67,6 +71,7 @@ impl Shard {
             liveness: Liveness::default(),
             lives,
             operations: Operations::new(config.starts),
+            asking: Asking::default(),
             parked: Parked::default(),
             waiting: Waiting::default(),
             again: Vec::new(),

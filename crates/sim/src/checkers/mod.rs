@@ -12,7 +12,7 @@ mod register;
 mod returned;
 mod strict_causal;
 
-use crate::history::{Class, End, Final, History, Operation, Seen, Writing};
+use crate::history::{End, Final, History, Operation, Seen, Writing};
 use clockwise_core::hlc::Hlc;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,22 +64,14 @@ struct Case<'a> {
     replaced: BTreeMap<u64, BTreeSet<u64>>,
 }
 
-/// What the checkers say of a run.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(crate) struct Verdict {
-    pub(crate) violations: Vec<Violation>,
-    /// Reads of a value that had been found replaced and came back while its write was under way.
-    pub(crate) flips: u64,
-}
-
 /// Runs every checker over every key.
-pub(crate) fn check(history: &History) -> Verdict {
+pub(crate) fn check(history: &History) -> Vec<Violation> {
     let mut by_key: BTreeMap<usize, Vec<(u64, &Operation)>> = BTreeMap::new();
     for (number, operation) in (0u64..).zip(&history.operations) {
         by_key.entry(operation.key).or_default().push((number, operation));
     }
     let finals: BTreeMap<usize, &Final> = history.finals.iter().map(|last| (last.key, last)).collect();
-    let mut verdict = Verdict::default();
+    let mut violations = Vec::new();
     for (key, info) in history.keys.iter().enumerate() {
         let operations = by_key.remove(&key).unwrap_or_default();
         let case = Case::new(info, &operations, finals.get(&key).copied(), history.owners);
@@ -90,13 +82,10 @@ pub(crate) fn check(history: &History) -> Verdict {
             run(&case, &mut found);
             let key = String::from_utf8_lossy(&info.name).into_owned();
             let violation = |what| Violation { checker, key: key.clone(), what };
-            verdict.violations.extend(found.into_iter().map(violation));
-        }
-        if info.class == Class::Register && current {
-            verdict.flips += register::flips(&case);
+            violations.extend(found.into_iter().map(violation));
         }
     }
-    verdict
+    violations
 }
 
 impl<'a> Case<'a> {
