@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 pub(crate) mod cell;
 mod compaction;
+mod entry;
 mod lookup;
 pub(crate) mod memtable;
 mod plan;
@@ -77,6 +78,8 @@ pub struct Engine {
 struct Settings {
     shards: usize,
     memtable_bytes: usize,
+    /// Memtables of this size begin to be flushed: what is left of the budget is room for one cell's.
+    flush_bytes: usize,
     log_bytes: u64,
     space_check_bytes: u64,
     hash_seed: u64,
@@ -103,9 +106,11 @@ impl Engine {
             block_bytes: options.block_bytes,
             bloom_bits_per_key: options.bloom_bits_per_key,
         };
+        let memtable_bytes = options.memtable_bytes * cells.len() / usize::from(CELLS);
         let settings = Settings {
             shards,
-            memtable_bytes: options.memtable_bytes * cells.len() / usize::from(CELLS),
+            memtable_bytes,
+            flush_bytes: memtable_bytes * cells.len() / (cells.len() + 1),
             log_bytes: options.log_bytes / shards as u64,
             space_check_bytes: crate::limits::SPACE_CHECK_BYTES.min(options.segment_bytes),
             hash_seed: options.hash_seed,
@@ -275,7 +280,7 @@ impl Engine {
 
     /// Whether memory is past the bound at which flushes begin.
     pub(crate) fn is_over_its_memory(&self) -> bool {
-        self.active_bytes + self.frozen_bytes > self.settings.memtable_bytes / 2
+        self.active_bytes + self.frozen_bytes > self.settings.flush_bytes
     }
 }
 
@@ -309,7 +314,7 @@ impl Storage for Engine {
             cell.apply(self.settings.hash_seed, slot, *mutation, lsn);
         }
         self.active_bytes = self.active_bytes + cell.active.bytes() - before;
-        if self.active_bytes >= self.settings.memtable_bytes / 2 {
+        if self.active_bytes >= self.settings.flush_bytes {
             self.freeze_largest();
         }
         lsn

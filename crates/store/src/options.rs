@@ -22,7 +22,8 @@ pub enum Compression {
 pub struct Options {
     /// Threads that own cells, 1 to 16. Shard `i` owns the cells `c` with `c % shards == i`.
     pub shards: usize,
-    /// Memory for memtables, in bytes: at half of it flushes begin, at twice it writes are refused.
+    /// Memory for memtables, in bytes: when only a cell's share of it is left, the largest cell is flushed; at twice
+    /// it writes are refused.
     pub memtable_bytes: usize,
     /// Memory for decompressed blocks, in bytes; grown into as blocks are read.
     pub cache_bytes: usize,
@@ -58,7 +59,7 @@ impl Default for Options {
             compression: Compression::Lz4,
             segment_bytes: 16 << 20,
             first_segment_bytes: 1 << 20,
-            log_bytes: 128 << 20,
+            log_bytes: 512 << 20,
             block_bytes: 4096,
             bloom_bits_per_key: 10,
             reserve_bytes: 1 << 30,

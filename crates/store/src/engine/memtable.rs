@@ -1,6 +1,7 @@
 //! The newest changes of a cell, in memory: a hash table by (slot, key), sorted only when it is flushed. A put
 //! costs one allocation that holds key and record; a get hands out a slice of it. Knows no log and no tables.
 
+use super::entry;
 use crate::table::KeyRef;
 use bytes::Bytes;
 use clockwise_core::{ids::Lsn, slot::Slot};
@@ -86,11 +87,8 @@ impl Memtable {
     /// Puts a record, or notes that the key is forgotten.
     #[inline]
     pub(crate) fn put(&mut self, hash: u64, key: KeyRef<'_>, record: Option<&[u8]>, lsn: Lsn) {
-        let mut data = Vec::with_capacity(key.key.len() + record.map_or(0, <[u8]>::len));
-        data.extend_from_slice(key.key);
-        data.extend_from_slice(record.unwrap_or_default());
         let entry = Entry {
-            data: data.into(),
+            data: entry::pack(key.key, record.unwrap_or_default()),
             lsn,
             hash,
             slot: key.slot,
