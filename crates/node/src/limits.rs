@@ -1,6 +1,6 @@
 //! Every cap of the data path in one table, with the relations that must hold between them.
 
-use clockwise_core::limits::{OPERATIONS, RECORD_BYTES, SILENT_MS, VALUE_BYTES};
+use clockwise_core::limits::{DEFAULT_TIMEOUT_MS, OPERATIONS, RECORD_BYTES, SILENT_MS, VALUE_BYTES};
 
 /// Most shards of a server: a cell is the smallest thing that a shard can own.
 pub const SHARDS: usize = clockwise_core::limits::CELLS as usize;
@@ -22,6 +22,12 @@ pub const GATHER_BYTES: usize = 32 * 1024 * 1024;
 pub const LINK_BYTES: usize = 8 * 1024 * 1024;
 /// What answers may wait beyond that.
 pub const LINK_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// Foreground links of a server above which shards do not each meet each shard of its peers any more.
+pub const LINKS: usize = 64;
+/// A link that is not needed any more stays this long, for what is under way, in milliseconds.
+pub const LINK_LEAVES_MS: u64 = 5_000;
+/// Peers' bytes that wait for a shard to which they cross; above it, those who bring them read nothing more.
+pub const CROSSING_BYTES: usize = 8 * 1024 * 1024;
 /// Buffers larger than this are given back when they are empty.
 pub const KEEP_BUFFER_BYTES: usize = 256 * 1024;
 /// Room for a client's bytes at first, and what is always left for more.
@@ -67,5 +73,6 @@ const _: () = assert!(OUTPUT_SOFT_BYTES < OUTPUT_HARD_BYTES);
 const _: () = assert!(OUTPUT_HARD_BYTES > GATHER_BYTES + RECORD_BYTES);
 const _: () = assert!(OUTPUT_HARD_BYTES > CONNECTION_READS * (VALUE_BYTES + 1024) + OUTPUT_SOFT_BYTES);
 const _: () = assert!(LINK_BYTES >= RECORD_BYTES);
+const _: () = assert!(LINK_LEAVES_MS >= DEFAULT_TIMEOUT_MS);
 const _: () = assert!(GATHER_WINDOW <= CONNECTION_OPERATIONS && CONNECTION_OPERATIONS < OPERATIONS);
 const _: () = assert!(REDIAL_FIRST_MS < REDIAL_LAST_MS && REDIAL_LAST_MS <= SILENT_MS);

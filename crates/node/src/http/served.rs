@@ -91,7 +91,9 @@ const SHARD_NUMBERS: [(&str, &str, Read); 16] = [
     ("send_failures", "Messages that found their link down or full", |shard| {
         Value::Counter(shard.send_failures)
     }),
-    ("misrouted", "Messages for slots of another shard", |shard| Value::Counter(shard.misrouted)),
+    ("messages_crossed", "Messages from other servers that were handed to another shard", |shard| {
+        Value::Counter(shard.messages_crossed)
+    }),
     ("slow_clients", "Clients cut off because they did not read", |shard| Value::Counter(shard.slow_clients)),
 ];
 

@@ -8,7 +8,7 @@
 
 use super::{handshake, links::Followed, receive::adopt_dialled, socket};
 use crate::{
-    limits::{DIAL_BACK_MS, HANDSHAKE_MS, REDIAL_FIRST_MS, REDIAL_LAST_MS},
+    limits::{DIAL_BACK_MS, HANDSHAKE_MS, LINK_LEAVES_MS, REDIAL_FIRST_MS, REDIAL_LAST_MS},
     server::Shared,
     shard::{Letter, ShardRef},
 };
@@ -37,9 +37,17 @@ pub(crate) fn follow(shard: &ShardRef) {
     let Some(layout) = shared.layout() else { return };
     let others = || layout.spec().members.iter().filter(|member| member.node != shared.node);
     let members: Vec<_> = others().map(|member| (member.number, shared.book.shards(member.number))).collect();
-    let Followed { needed, changes } = state.links.follow(cluster_tag(&layout.spec().cluster), &members);
+    let Followed { needed, changes, leaving } =
+        state.links.follow(cluster_tag(&layout.spec().cluster), &members);
     for (peer, change) in changes {
         state.on_link(peer, change);
+    }
+    for (peer, remote_shard) in leaving {
+        let shard = shard.clone();
+        spawn_local(async move {
+            sleep(Duration::from_millis(LINK_LEAVES_MS)).await;
+            shard.borrow_mut().links.close_leaving(peer, remote_shard);
+        });
     }
     for (peer, remote_shard) in needed {
         let dials = layout.member(peer).is_some_and(|member| shared.node < member.node);

@@ -4,7 +4,7 @@
 //! server itself, that both ends have something to say to each other, and the proof. A side that refuses says why,
 //! in words; nothing signed is ever shown to a stranger.
 
-use super::pairs;
+use super::pairs::Pairing;
 use crate::server::Shared;
 use bytes::BytesMut;
 use clockwise_core::{ids::MemberNumber, layout::Layout};
@@ -97,11 +97,12 @@ pub(super) async fn accept(stream: &mut TcpStream, shared: &Shared) -> Result<Pr
     let Some(layout) = shared.layout() else {
         return refuse(stream, "this server is not part of a cluster yet".to_owned()).await;
     };
-    let peer =
-        match check(shared, &layout, &theirs).and_then(|peer| check_shards(shared, &theirs).map(|()| peer)) {
-            Ok(peer) => peer,
-            Err(why) => return refuse(stream, why.to_string()).await,
-        };
+    let peer = match check(shared, &layout, &theirs)
+        .and_then(|peer| check_shards(shared, &layout, &theirs).map(|()| peer))
+    {
+        Ok(peer) => peer,
+        Err(why) => return refuse(stream, why.to_string()).await,
+    };
     let ours = own_hello(shared, &layout, theirs.to_shard, theirs.shard, theirs.session)?;
     send(stream, &Handshake::Hello(ours.clone())).await?;
     match next(stream, &mut input).await? {
@@ -153,15 +154,15 @@ fn check(shared: &Shared, layout: &Layout, theirs: &Hello) -> Result<MemberNumbe
     Ok(member.number)
 }
 
-/// Whether the two shards have something to say to each other.
-fn check_shards(shared: &Shared, theirs: &Hello) -> Result<(), Refusal> {
-    let meet = theirs.to_shard < shared.shards
-        && pairs::needed(theirs.to_shard, shared.shards, theirs.shards).contains(&theirs.shard);
-    if meet {
+/// Whether the two shards are to have a link.
+fn check_shards(shared: &Shared, layout: &Layout, theirs: &Hello) -> Result<(), Refusal> {
+    let peers = layout.spec().members.iter().filter(|member| member.node != shared.node).count();
+    let pairing = Pairing::between(shared.shards, theirs.shards, peers);
+    if theirs.to_shard < shared.shards && pairing.needed(theirs.to_shard).contains(&theirs.shard) {
         return Ok(());
     }
     Err(Refusal::Ours(format!(
-        "shard {} of {} and shard {} of {} share no cell",
+        "shard {} of {} and shard {} of {} need no link",
         theirs.shard, theirs.shards, theirs.to_shard, shared.shards
     )))
 }

@@ -1,13 +1,14 @@
 //! An authenticated connection: taken over by its shard, and read until it ends.
 
+use super::links::Change;
 use crate::{
     limits::{PEER_READ_BYTES, PEER_SPARE_BYTES},
-    shard::{ShardRef, output::Output},
+    shard::{Crossed, ShardRef, ShardState, output::Output, room_behind},
 };
 use bytes::BytesMut;
 use clockwise_core::ids::MemberNumber;
 use clockwise_wire::peer::FrameParser;
-use std::io;
+use std::{io, sync::Arc};
 use tokio::{
     io::AsyncReadExt,
     net::{TcpStream, tcp::OwnedReadHalf},
@@ -61,10 +62,8 @@ fn adopt(shard: &ShardRef, name: Name, stream: TcpStream, input: BytesMut) {
     let mut state = shard.borrow_mut();
     state.begin();
     match state.links.connect(name.peer, name.shard, name.session, Output::new(writer)) {
-        Ok(changes) => {
-            for change in changes {
-                state.on_link(name.peer, change);
-            }
+        Ok(change) => {
+            report(&mut state, name.peer, change);
             tracing::info!(peer = %name.peer, local_shard = state.id, remote_shard = name.shard, "link up");
             drop(state);
             spawn_local(receive(shard.clone(), name, reader, input));
@@ -80,16 +79,27 @@ async fn receive(shard: ShardRef, name: Name, mut reader: OwnedReadHalf, mut inp
     if state.links.is_current(name.peer, name.shard, name.session) {
         tracing::info!(peer = %name.peer, local_shard = state.id, remote_shard = name.shard, %why, "link down");
     }
-    if let Some(change) = state.links.disconnect(name.peer, name.shard, name.session) {
-        state.on_link(name.peer, change);
+    let change = state.links.disconnect(name.peer, name.shard, name.session);
+    report(&mut state, name.peer, change);
+}
+
+/// Tells whoever has to know that a connection came or went.
+fn report(state: &mut ShardState, peer: MemberNumber, change: Change) {
+    for to in change.states {
+        state.on_link(peer, to);
+    }
+    if change.concerns_all {
+        state.tell_of_loss(peer);
     }
 }
 
 /// Reads whole batches until the connection ends; answers why.
 async fn read_on(shard: &ShardRef, name: Name, reader: &mut OwnedReadHalf, input: &mut BytesMut) -> String {
+    let shared = Arc::clone(&shard.borrow().shared);
     let mut frames = FrameParser::new(shard.borrow().links.cluster_tag());
     let mut read = input.len();
     loop {
+        let mut crossed = Crossed::default();
         {
             let mut state = shard.borrow_mut();
             if !state.links.is_current(name.peer, name.shard, name.session) {
@@ -98,8 +108,11 @@ async fn read_on(shard: &ShardRef, name: Name, reader: &mut OwnedReadHalf, input
             state.begin();
             let mut messages = 0;
             loop {
+                let before = input.len();
                 match frames.next(input) {
-                    Ok(Some(message)) => state.on_message(name.peer, message),
+                    Ok(Some(message)) => {
+                        state.on_message(name.peer, message, before - input.len(), &mut crossed);
+                    }
                     Ok(None) => break,
                     Err(error) => return error.to_string(),
                 }
@@ -108,6 +121,7 @@ async fn read_on(shard: &ShardRef, name: Name, reader: &mut OwnedReadHalf, input
             state.metrics.peer_bytes_in.add(read as u64);
             state.metrics.messages_in.add(messages);
         }
+        room_behind(&shared.gates, crossed).await;
         if input.capacity() - input.len() < PEER_SPARE_BYTES {
             input.reserve(PEER_READ_BYTES);
         }

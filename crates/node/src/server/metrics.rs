@@ -60,7 +60,7 @@ pub(crate) struct ShardMetrics {
     pub(crate) messages_in: Counter,
     pub(crate) messages_out: Counter,
     pub(crate) send_failures: Counter,
-    pub(crate) misrouted: Counter,
+    pub(crate) messages_crossed: Counter,
     pub(crate) flushes: Counter,
     pub(crate) clock_cuts: Counter,
     pub(crate) late_ticks: Counter,
@@ -154,7 +154,7 @@ pub struct ShardNumbers {
     /// Messages that found their link down or full.
     pub send_failures: u64,
     /// Messages for slots of another shard; dropped.
-    pub misrouted: u64,
+    pub messages_crossed: u64,
     /// The own clock is off against two others, as this shard sees it.
     pub own_clock_skewed: bool,
     /// Times that the shard did not run for half a second.
@@ -250,7 +250,7 @@ impl ShardMetrics {
             messages_in: self.messages_in.get(),
             messages_out: self.messages_out.get(),
             send_failures: self.send_failures.get(),
-            misrouted: self.misrouted.get(),
+            messages_crossed: self.messages_crossed.get(),
             own_clock_skewed: self.own_clock_skewed.get() > 0,
             late_ticks: self.late_ticks.get(),
             slow_clients: self.slow_clients.get(),

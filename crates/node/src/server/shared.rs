@@ -13,7 +13,7 @@ use crate::{
     peer::PeerBook,
     server::mailbox::Mailbox,
     settings::Settings,
-    shard::Letter,
+    shard::{Gate, Letter},
 };
 use clockwise_core::{hlc::Hlc, ids::NodeId, layout::Layout};
 use std::{
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     pub(crate) shards: u16,
     pub(crate) clock: Clock,
     pub(crate) mailboxes: Vec<Mailbox<Letter>>,
+    /// What of peers waits in each of them.
+    pub(crate) gates: Vec<Gate>,
     pub(crate) book: PeerBook,
     pub(crate) log: Arc<LogQueue>,
     pub(crate) jobs: JobQueue,
@@ -75,6 +77,7 @@ impl Shared {
             shards,
             clock: Clock::start(),
             mailboxes: (0..shards).map(|_| Mailbox::new(MAILBOX_REQUESTS)).collect(),
+            gates: (0..shards).map(|_| Gate::default()).collect(),
             book: PeerBook::default(),
             log: Arc::new(LogQueue::default()),
             jobs: JobQueue::default(),

@@ -247,10 +247,13 @@ impl ShardState {
 
     fn post_mail(&mut self) {
         for (shard, mail) in self.mail.iter_mut().enumerate() {
+            let mailbox = &self.shared.mailboxes[shard];
+            if !mail.crossing.is_empty() {
+                mailbox.post(Letter::Crossing(std::mem::take(&mut mail.crossing)));
+            }
             if mail.requests.is_empty() && mail.answers.is_empty() {
                 continue;
             }
-            let mailbox = &self.shared.mailboxes[shard];
             mailbox.post_all(&mut mail.answers);
             mailbox.requests(&mut mail.requests);
             for refused in mail.requests.drain(..) {

@@ -4,10 +4,11 @@ use crate::{
     peer::Handover,
     redis::{Door, Seq},
     server::InstallError,
-    shard::{Key, tickets::CountTargets},
+    shard::{Key, crossing::Crossing, tickets::CountTargets},
 };
 use clockwise_core::{
     hlc::Hlc,
+    ids::MemberNumber,
     layout::Layout,
     request::{Outcome, Request, Ticket},
 };
@@ -51,6 +52,10 @@ pub(crate) enum Letter {
         /// Where the outcome goes.
         reply: oneshot::Sender<Outcome>,
     },
+    /// Peers' messages that came over links of another shard.
+    Crossing(Crossing),
+    /// Another shard lost a link to this peer that carried messages for this shard.
+    LinkLost(MemberNumber),
     /// The log is durable further than before.
     Durable(clockwise_core::ids::Lsn),
     /// A job of this shard's engine is done.

@@ -46,6 +46,8 @@ fn handle(shard: &ShardRef, letter: Letter) {
         }
         Letter::Reply { ticket, outcome } => state.on_reply(ticket, outcome),
         Letter::Ask { request, reply } => state.submit(Waiting::Thread(reply), request),
+        Letter::Crossing(crossing) => state.on_crossing(crossing),
+        Letter::LinkLost(peer) => state.on_link_lost(peer),
         Letter::Durable(durable) => state.on_durable(durable),
         Letter::JobDone(done) => state.on_job_done(*done),
         Letter::Layout(layout) => {

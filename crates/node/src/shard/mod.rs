@@ -5,6 +5,7 @@
 //! through mailboxes.
 
 mod arena;
+mod crossing;
 mod flush;
 mod letter;
 mod mail;
@@ -14,6 +15,7 @@ mod store;
 mod tickets;
 
 pub(crate) use arena::Key;
+pub(crate) use crossing::{Crossed, Gate, room_behind};
 pub(crate) use letter::{Letter, LogLetter};
 pub(crate) use state::{ShardRef, ShardState};
 pub(crate) use tickets::{CountTargets, Waiting};

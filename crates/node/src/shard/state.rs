@@ -7,6 +7,7 @@
 use super::{
     Key, Letter, Waiting,
     arena::Arena,
+    crossing::Crossing,
     store::Store,
     tickets::{CountTargets, Tickets},
 };
@@ -21,7 +22,6 @@ use clockwise_core::{
     ids::MemberNumber,
     layout::Layout,
     limits::OPERATIONS,
-    message::Message,
     outbox::Outbox,
     request::{Outcome, Rejected, Request, Ticket},
     shard::{LinkState, Shard, ShardConfig},
@@ -39,6 +39,8 @@ pub(crate) type ShardRef = Rc<RefCell<ShardState>>;
 pub(super) struct Mail {
     pub(super) requests: Vec<Letter>,
     pub(super) answers: Vec<Letter>,
+    /// What peers sent to a wrong shard.
+    pub(super) crossing: Crossing,
 }
 
 /// See the module.
@@ -172,18 +174,6 @@ impl ShardState {
                 let letter = Letter::Count { from: self.id, ticket, cell, targets: Arc::clone(targets) };
                 self.mail[usize::from(owner)].requests.push(letter);
             }
-        }
-    }
-
-    /// A message of an authenticated peer.
-    pub(crate) fn on_message(&mut self, from: MemberNumber, message: Message) {
-        let misrouted = message.slot.is_some_and(|slot| self.owner_of(slot) != self.id);
-        if misrouted {
-            return self.metrics.misrouted.one();
-        }
-        if let Some(core) = &mut self.core {
-            core.on_message(from, message, self.reading.now, &mut self.store, &mut self.outbox);
-            self.flush_later();
         }
     }
 

@@ -11,6 +11,7 @@ mod harness;
 mod kill_all;
 mod kill_one;
 mod levels;
+mod link_cap;
 mod paused;
 mod peers;
 mod redis_clients;

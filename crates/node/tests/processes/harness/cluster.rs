@@ -22,16 +22,23 @@ pub struct TestCluster {
     pub folder: TempDir,
     pub servers: Vec<Option<Process>>,
     flags: Vec<String>,
+    /// Of each server that is not started with another number.
+    shards: u16,
 }
 
 impl TestCluster {
     /// Starts servers without making a cluster of them.
     pub fn servers(count: usize, flags: &[&str]) -> TestCluster {
+        TestCluster::sharded(count, 1, flags)
+    }
+
+    fn sharded(count: usize, shards: u16, flags: &[&str]) -> TestCluster {
         let mut cluster = TestCluster {
             ports: Ports::reserve(),
             folder: tempfile::tempdir().unwrap(),
             servers: (0..count).map(|_| None).collect(),
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
+            shards,
         };
         fs::write(cluster.folder.path().join("secret"), SECRET).unwrap();
         (0..count).for_each(|server| cluster.start(server, &[]));
@@ -40,7 +47,12 @@ impl TestCluster {
 
     /// Starts servers and makes a cluster of them; returns when it is ready.
     pub fn ready(count: usize, flags: &[&str]) -> TestCluster {
-        let cluster = TestCluster::servers(count, flags);
+        TestCluster::ready_sharded(count, 1, flags)
+    }
+
+    /// The same with more shards in each server.
+    pub fn ready_sharded(count: usize, shards: u16, flags: &[&str]) -> TestCluster {
+        let cluster = TestCluster::sharded(count, shards, flags);
         let done = finish(cluster.init_command());
         assert_eq!(done.code, Some(0), "{done:?}");
         cluster.wait_until_ready();
@@ -61,12 +73,15 @@ impl TestCluster {
     /// Starts a server that is down; `more` flags win over those of the cluster.
     pub fn start(&mut self, server: usize, more: &[&str]) {
         let mut command = clockwise();
-        command.args(["start", "--stop-on-stdin-eof", "--shards", "1", "--data"]).arg(self.data(server));
+        command.args(["start", "--stop-on-stdin-eof", "--data"]).arg(self.data(server));
         if !more.contains(&"--port") {
             command.args(["--port", &self.cluster(server).port().to_string()]);
         }
         if !more.contains(&"--cluster-secret-file") {
             command.arg("--cluster-secret-file").arg(self.folder.path().join("secret"));
+        }
+        if !more.contains(&"--shards") {
+            command.args(["--shards", &self.shards.to_string()]);
         }
         command.args(&self.flags).args(more);
         let log = self.folder.path().join(format!("server{server}.log"));
