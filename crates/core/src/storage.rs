@@ -87,6 +87,8 @@ pub enum Mutation<'a> {
     },
     /// The slot's lines (what outlives forgotten records) are now this.
     Lines(&'a [u8]),
+    /// No key of the slot has a record any more, and none is counted as live. The lines stay.
+    DropSlot,
 }
 
 /// Why nothing can be written at the moment. Reads go on.

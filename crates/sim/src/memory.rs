@@ -32,6 +32,7 @@ enum Change {
     Put { key: Vec<u8>, record: Bytes, live: i8 },
     Forget { key: Vec<u8>, live: i8 },
     Lines(Bytes),
+    DropSlot,
 }
 
 #[derive(Clone, Debug)]
@@ -54,6 +55,10 @@ fn replay(image: &mut Image, entry: &Entry) {
                 slot.live += i64::from(*live);
             }
             Change::Lines(lines) => slot.lines = Some(lines.clone()),
+            Change::DropSlot => {
+                slot.records.clear();
+                slot.live = 0;
+            }
         }
     }
 }
@@ -172,6 +177,7 @@ impl Storage for MemoryShard {
                 }
                 Mutation::Forget { key, live } => Change::Forget { key: key.to_vec(), live },
                 Mutation::Lines(lines) => Change::Lines(Bytes::copy_from_slice(lines)),
+                Mutation::DropSlot => Change::DropSlot,
             })
             .collect();
         let entry = Entry { lsn: Lsn(self.next), slot: slot.number(), changes };

@@ -30,8 +30,10 @@ mod entry;
 mod lookup;
 pub(crate) mod memtable;
 mod plan;
+mod scan;
 mod stats;
 
+pub use scan::{Scan, ScanRange, Scanned};
 pub use stats::EngineStats;
 
 /// Tells the log that a cell's changes up to a position are in tables, durably.

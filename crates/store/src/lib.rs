@@ -18,8 +18,7 @@
 //! | [`mod@open`] | creating a folder, and recovery |
 //! | [`options`], [`limits`], [`error`] | settings, caps, failures |
 //!
-//! Deliberately absent: scans, checkpoints, dropping of slots, partitioned indexes. They come with the engine
-//! issue; storage order is (slot, key) so that they can.
+//! Deliberately absent: transactions over slots, merge operators, snapshots for lookups.
 #![forbid(unsafe_code)]
 
 pub mod cache;
@@ -37,7 +36,7 @@ pub mod options;
 pub mod table;
 
 pub use disk::{Disk, DiskFile, RealDisk, SimDisk, Space};
-pub use engine::{Engine, EngineStats, Flushed};
+pub use engine::{Engine, EngineStats, Flushed, Scan, ScanRange, Scanned};
 pub use error::{LogError, MetaError, OpenError};
 pub use job::{Job, JobDone, JobKind};
 pub use log::{Log, LogBatch, LogStats};

@@ -17,7 +17,10 @@ use clockwise_core::{
 };
 
 /// Version byte of the format.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
+/// Bits of what follows a slot's live count.
+const HAS_LINES: u8 = 1;
+const HAS_DROP: u8 = 2;
 
 /// A cell on disk.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -41,6 +44,8 @@ pub struct SlotInfo {
     pub live: i64,
     /// Its lines.
     pub lines: Option<Bytes>,
+    /// What was written before this position is dropped; 0 if nothing is.
+    pub dropped: Lsn,
 }
 
 /// The meta record of a cell's manifest.
@@ -77,12 +82,13 @@ impl Manifest {
             put_u64(&mut out, u64::from(info.slot.number()));
             // Zigzag: small counts of either sign are short.
             put_u64(&mut out, ((info.live << 1) ^ (info.live >> 63)) as u64);
-            match &info.lines {
-                None => out.push(0),
-                Some(lines) => {
-                    out.push(1);
-                    put_bytes(&mut out, lines);
-                }
+            let has_drop = if info.dropped.0 > 0 { HAS_DROP } else { 0 };
+            out.push(has_drop | if info.lines.is_some() { HAS_LINES } else { 0 });
+            if let Some(lines) = &info.lines {
+                put_bytes(&mut out, lines);
+            }
+            if info.dropped.0 > 0 {
+                put_u64(&mut out, info.dropped.0);
             }
         }
         out
@@ -90,7 +96,8 @@ impl Manifest {
 
     fn decode(bytes: Bytes) -> Result<Manifest, Malformed> {
         let mut reader = Reader::new(bytes);
-        if reader.u8()? != VERSION {
+        // Version 1 is version 2 without dropped slots.
+        if !(1..=VERSION).contains(&reader.u8()?) {
             return Err(Malformed);
         }
         let mut manifest =
@@ -106,12 +113,16 @@ impl Manifest {
             let slot = u16::try_from(reader.u64()?).ok().and_then(Slot::new).ok_or(Malformed)?;
             let zigzag = reader.u64()?;
             let live = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
-            let lines = match reader.u8()? {
+            let has = reader.u8()?;
+            if has > HAS_LINES | HAS_DROP {
+                return Err(Malformed);
+            }
+            let lines = match has & HAS_LINES {
                 0 => None,
-                1 => Some(Bytes::copy_from_slice(&reader.bytes()?)),
-                _ => return Err(Malformed),
+                _ => Some(Bytes::copy_from_slice(&reader.bytes()?)),
             };
-            manifest.slots.push(SlotInfo { slot, live, lines });
+            let dropped = Lsn(if has & HAS_DROP == 0 { 0 } else { reader.u64()? });
+            manifest.slots.push(SlotInfo { slot, live, lines, dropped });
         }
         reader.end()?;
         Ok(manifest)

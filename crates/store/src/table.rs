@@ -10,7 +10,7 @@ use crate::{
 };
 use bloom::Bloom;
 use bytes::Bytes;
-use clockwise_core::storage::LoadError;
+use clockwise_core::{slot::Slot, storage::LoadError};
 use index::Index;
 use std::sync::Arc;
 
@@ -32,6 +32,7 @@ pub use info::TableInfo;
 pub use key::KeyRef;
 pub use merge::{Merge, MergeError};
 pub use reader::open;
+pub(crate) use stream::Stream;
 
 /// Version byte of the format.
 pub const VERSION: u8 = 1;
@@ -96,6 +97,13 @@ impl Table {
         self.body.is_none()
     }
 
+    /// Whether a key of the slot could be in it, as far as its first and last key tell.
+    pub(crate) fn may_hold(&self, slot: Slot) -> bool {
+        let bound = |stored: &[u8]| KeyRef::parse(stored).map(|key| key.slot);
+        let (first, last) = (bound(&self.info.first), bound(&self.info.last));
+        first.is_none_or(|first| first <= slot) && last.is_none_or(|last| slot <= last)
+    }
+
     /// Bytes of memory that its index and filter take.
     pub fn memory_bytes(&self) -> usize {
         self.body.as_ref().map_or(0, |body| {
@@ -137,8 +145,13 @@ impl Table {
     }
 
     /// Entries from the first key on, for merging.
-    pub(crate) fn stream(self: &Arc<Table>) -> stream::Stream {
-        stream::Stream::new(Arc::clone(self))
+    pub(crate) fn stream(self: &Arc<Table>) -> Stream {
+        Stream::new(Arc::clone(self))
+    }
+
+    /// Entries from the first stored key on that is not smaller than this one.
+    pub(crate) fn stream_from(self: &Arc<Table>, stored: &[u8]) -> Stream {
+        Stream::from(Arc::clone(self), stored)
     }
 
     /// Reads every block and says whether all are good.

@@ -57,6 +57,10 @@ impl Storage for Memory {
                 Mutation::Lines(lines) => {
                     self.lines.insert(slot, Bytes::copy_from_slice(lines));
                 }
+                Mutation::DropSlot => {
+                    self.records.retain(|(of, _), _| *of != slot);
+                    self.live.remove(&slot);
+                }
             }
         }
         if self.instant {

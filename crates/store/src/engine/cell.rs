@@ -32,6 +32,8 @@ pub(crate) struct Cell {
     live: Vec<i64>,
     /// By place of the slot. Usually empty, and looked at by every write: kept apart.
     lines: BTreeMap<usize, Bytes>,
+    /// Dropped slots whose older entries may still be somewhere, with the position of the drop. Usually empty.
+    dropped: BTreeMap<usize, Lsn>,
     /// What the manifest on disk says of the slots.
     pub(crate) flushed_slots: Arc<Vec<SlotInfo>>,
     /// Everything up to here is in the tables.
@@ -92,10 +94,11 @@ impl Cell {
     /// A cell as its manifest describes it.
     pub(crate) fn new(number: u16, manifest: Manifest, tables: Vec<Arc<Table>>) -> Cell {
         let mut live = vec![0; usize::from(SLOTS / CELLS)];
-        let mut lines = BTreeMap::new();
+        let (mut lines, mut dropped) = (BTreeMap::new(), BTreeMap::new());
         for info in &manifest.slots {
             live[place(info.slot)] = info.live;
             lines.extend(info.lines.clone().map(|lines| (place(info.slot), lines)));
+            dropped.extend((info.dropped.0 > 0).then_some((place(info.slot), info.dropped)));
         }
         Cell {
             number,
@@ -104,6 +107,7 @@ impl Cell {
             tables,
             live,
             lines,
+            dropped,
             flushed_slots: Arc::new(manifest.slots),
             flushed: manifest.flushed,
             next_number: manifest.next_number,
@@ -137,7 +141,46 @@ impl Cell {
                 self.lines.insert(place(slot), Bytes::copy_from_slice(lines));
                 self.active.touch(lsn);
             }
+            Mutation::DropSlot => {
+                self.active.drop_slot(slot, lsn);
+                self.dropped.insert(place(slot), lsn);
+                self.live[place(slot)] = 0;
+            }
         }
+    }
+
+    /// Whether a memtable or table whose last change is at this position shows nothing of a slot, which was dropped
+    /// since.
+    #[inline]
+    pub(crate) fn hides(&self, slot: Slot, newest: Lsn) -> bool {
+        !self.dropped.is_empty() && self.dropped.get(&place(slot)).is_some_and(|&dropped| newest < dropped)
+    }
+
+    /// The dropped slots, for merges: only drops that are durable, in the log or with the manifest, since what is
+    /// removed because of one must not come back without it. (No table is newer than the manifest, so that a merge
+    /// meets no other drop between its tables.)
+    pub(crate) fn durable_drops(&self, durable: Lsn) -> Vec<(Slot, Lsn)> {
+        let durable = durable.max(self.flushed);
+        self.drops().filter(|(_, dropped)| *dropped <= durable).collect()
+    }
+
+    /// The dropped slots, with the position of the drop.
+    pub(crate) fn drops(&self) -> impl Iterator<Item = (Slot, Lsn)> {
+        self.dropped.iter().filter_map(|(&at, &dropped)| Some((self.slot_at(at)?, dropped)))
+    }
+
+    fn slot_at(&self, place: usize) -> Option<Slot> {
+        Slot::new(place as u16 * CELLS + self.number)
+    }
+
+    /// Forgets drops that hide nothing any more.
+    pub(crate) fn forget_drops(&mut self) {
+        let (frozen, tables, number) = (&self.frozen, &self.tables, self.number);
+        self.dropped.retain(|&at, &mut dropped| {
+            let Some(slot) = Slot::new(at as u16 * CELLS + number) else { return false };
+            frozen.iter().any(|frozen| frozen.memtable.last() < dropped)
+                || tables.iter().any(|table| table.info().newest < dropped && table.may_hold(slot))
+        });
     }
 
     #[inline]
@@ -160,6 +203,7 @@ impl Cell {
                 Change::Forget { key, live } => Mutation::Forget { key, live: *live },
                 Change::Lines(lines) if lines.len() > LINES_BYTES => continue,
                 Change::Lines(lines) => Mutation::Lines(lines),
+                Change::DropSlot => Mutation::DropSlot,
             };
             self.apply(seed, applied.slot, mutation, applied.lsn);
         }
@@ -172,7 +216,8 @@ impl Cell {
     #[inline]
     pub(crate) fn in_memory(&self, seed: u64, key: KeyRef<'_>) -> Option<(Option<Bytes>, Lsn)> {
         let hash = memtable::hash(seed, key);
-        let frozen = || self.frozen.iter().find_map(|frozen| frozen.memtable.get(hash, key));
+        let shown = |frozen: &&Arc<Frozen>| !self.hides(key.slot, frozen.memtable.last());
+        let frozen = || self.frozen.iter().filter(shown).find_map(|frozen| frozen.memtable.get(hash, key));
         self.active.get(hash, key).or_else(frozen)
     }
 
@@ -181,9 +226,11 @@ impl Cell {
         let memtable = std::mem::replace(&mut self.active, Memtable::new());
         let bytes = memtable.bytes();
         let remembered = self.live.iter().enumerate().filter_map(|(at, &live)| {
-            let slot = Slot::new(at as u16 * CELLS + self.number)?;
+            let slot = self.slot_at(at)?;
             let lines = self.lines.get(&at).cloned();
-            (live != 0 || lines.is_some()).then_some(SlotInfo { slot, live, lines })
+            let dropped = self.dropped.get(&at).copied().unwrap_or_default();
+            let worth = live != 0 || lines.is_some() || dropped.0 > 0;
+            worth.then_some(SlotInfo { slot, live, lines, dropped })
         });
         let slots = Arc::new(remembered.collect());
         self.frozen.push_front(Arc::new(Frozen { memtable, slots }));

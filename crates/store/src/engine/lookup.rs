@@ -49,12 +49,16 @@ impl Engine {
 
     fn search(&mut self, place: usize, key: KeyRef<'_>) -> Search {
         let mut probe = Probe::default();
-        let tables = &self.cells[place].tables;
-        if tables.is_empty() {
+        let cell = &self.cells[place];
+        if cell.tables.is_empty() {
             return Search::Answer(None, probe);
         }
         let hash = table::hash(key);
-        for (at, table) in tables.iter().enumerate() {
+        for (at, table) in cell.tables.iter().enumerate() {
+            if cell.hides(key.slot, table.info().newest) {
+                // Older ones are hidden as well.
+                break;
+            }
             match table.guess(key, hash) {
                 Guess::Absent => {
                     probe.bloom_skips = probe.bloom_skips.saturating_add(1);
@@ -81,11 +85,12 @@ impl Engine {
 
     fn read_on_disk(&mut self, id: JobId, place: usize, key: KeyRef<'_>, from: usize, probe: Probe) {
         let cell = &self.cells[place];
+        let shown = cell.tables[from..].iter().filter(|table| !cell.hides(key.slot, table.info().newest));
         let job = ReadJob {
             id,
             slot: key.slot,
             key: Bytes::copy_from_slice(key.key),
-            tables: cell.tables[from..].to_vec(),
+            tables: shown.cloned().collect(),
             flushed: cell.flushed,
             probe,
         };
@@ -110,7 +115,10 @@ impl Engine {
             // Written since the lookup began: newer than anything on disk.
             let probe = Probe { memtable: true, ..probe };
             (Ok(record.map(|record| Found { record, lsn, probe })), probe)
-        } else if cell.flushed > flushed && self.may_be_newer(place, key, flushed) {
+        } else if cell.hides(slot, flushed)
+            || cell.flushed > flushed && self.may_be_newer(place, key, flushed)
+        {
+            // Dropped since, or perhaps in a table that was not there.
             match self.search(place, key) {
                 Search::Answer(record, probe) => {
                     (Ok(record.map(|record| Found { record, lsn: Lsn(0), probe })), probe)

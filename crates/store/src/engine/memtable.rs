@@ -38,6 +38,11 @@ impl Entry {
     pub(crate) fn record(&self) -> Option<&[u8]> {
         (!self.forgotten).then(|| &self.data[usize::from(self.key_bytes)..])
     }
+
+    /// The same, sharing the entry's memory.
+    pub(crate) fn shared_record(&self) -> Option<Bytes> {
+        (!self.forgotten).then(|| self.data.slice(usize::from(self.key_bytes)..))
+    }
 }
 
 /// The hash of a key in a memtable. The seed has no influence on anything that is written.
@@ -107,6 +112,25 @@ impl Memtable {
                 self.entries.insert_unique(hash, entry, |entry| entry.hash);
             }
         }
+    }
+
+    /// Forgets all entries of a slot without a trace; what older tables hold of it is for the caller to hide.
+    pub(crate) fn drop_slot(&mut self, slot: Slot, lsn: Lsn) {
+        let mut freed = 0;
+        self.entries.retain(|entry| {
+            let stays = entry.slot != slot;
+            if !stays {
+                freed += entry.data.len() + ENTRY_OVERHEAD_BYTES;
+            }
+            stays
+        });
+        self.bytes -= freed;
+        self.last = lsn;
+    }
+
+    /// All entries, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
     }
 
     /// All entries in (slot, key) order.

@@ -117,6 +117,7 @@ impl Engine {
             (count > 0).then_some((cell.tables.len(), count, at))
         });
         let Some((_, count, at)) = candidates.max() else { return };
+        let durable = self.durable;
         let cell = &mut self.cells[at];
         let number = cell.next_number;
         cell.next_number += 1;
@@ -125,6 +126,7 @@ impl Engine {
             number,
             inputs: cell.tables[..count].to_vec(),
             bottom: count == cell.tables.len(),
+            drops: cell.durable_drops(durable),
             builder: self.settings.builder,
         };
         self.compacting = Some(at);
@@ -232,5 +234,6 @@ impl Engine {
                 .retain(|number| !next.gone.iter().any(|table| table.info().number == *number));
             self.gone.extend(next.gone);
         }
+        cell.forget_drops();
     }
 }

@@ -41,6 +41,8 @@ pub struct EngineStats {
     pub damaged_reads: u64,
     /// Lookups that ended at a disk error.
     pub failed_reads: u64,
+    /// Scans that began.
+    pub scans: u64,
     /// Memtables written to tables.
     pub flushes: u64,
     /// Bytes of tables written by flushes.

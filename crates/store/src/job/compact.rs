@@ -4,9 +4,9 @@
 use super::{CompactResult, Done};
 use crate::{
     disk::{Disk, remove_if_there},
-    table::{self, Builder, BuilderOptions, Merge, MergeError, Table, Value},
+    table::{self, Builder, BuilderOptions, KeyRef, Merge, MergeError, Table, Value},
 };
-use clockwise_core::ids::Lsn;
+use clockwise_core::{ids::Lsn, slot::Slot};
 use std::{io, sync::Arc};
 
 pub(crate) struct CompactJob {
@@ -16,6 +16,8 @@ pub(crate) struct CompactJob {
     pub(crate) inputs: Vec<Arc<Table>>,
     /// Whether the oldest table of the cell is among them.
     pub(crate) bottom: bool,
+    /// What was written to these slots before these positions is dropped.
+    pub(crate) drops: Vec<(Slot, Lsn)>,
     pub(crate) builder: BuilderOptions,
 }
 
@@ -51,12 +53,23 @@ impl CompactJob {
         Done::Compact { cell: self.cell, inputs: self.inputs, result }
     }
 
+    fn is_dropped(&self, stored: &[u8], input: usize) -> bool {
+        if self.drops.is_empty() {
+            return false;
+        }
+        let newest = self.inputs[input].info().newest;
+        let Some(key) = KeyRef::parse(stored) else { return false };
+        self.drops.iter().any(|&(slot, dropped)| slot == key.slot && newest < dropped)
+    }
+
     fn merge(&self, disk: &dyn Disk) -> Result<Option<Arc<Table>>, Stopped> {
         let most = self.inputs.iter().map(|table| table.info().entries).sum();
         let mut builder = Builder::new(disk, self.cell, self.number, most, self.builder)?;
         let mut merge = Merge::new(&self.inputs)?;
-        while let Some((key, value)) = merge.next_entry()? {
+        while let Some((input, (key, value))) = merge.next_from()? {
             match value {
+                // What hides the newest entry hides the older ones of the key as well.
+                _ if self.is_dropped(&key, input) => {}
                 Value::Record(record) => builder.add(&key, Some(&record))?,
                 Value::Forgotten if self.bottom => {}
                 Value::Forgotten => builder.add(&key, None)?,

@@ -13,6 +13,7 @@ use clockwise_core::{
 const PUT: u8 = 0;
 const FORGET: u8 = 1;
 const LINES: u8 = 2;
+const DROP: u8 = 3;
 
 /// Changes of one shard on their way to the log.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -31,6 +32,7 @@ pub(crate) enum Change {
     Put { key: Bytes, record: Bytes, live: i8 },
     Forget { key: Bytes, live: i8 },
     Lines(Bytes),
+    DropSlot,
 }
 
 /// The changes of one `apply`.
@@ -87,6 +89,7 @@ impl LogBatch {
                     self.payload.push(tag(LINES, 0));
                     put_bytes(&mut self.payload, lines);
                 }
+                Mutation::DropSlot => self.payload.push(tag(DROP, 0)),
             }
         }
     }
@@ -133,7 +136,7 @@ fn decode_one(reader: &mut Reader, last: Lsn) -> Result<Applied, Malformed> {
             },
             FORGET => Change::Forget { key: within(reader.bytes()?, KEY_BYTES)?, live },
             LINES => Change::Lines(reader.bytes()?),
-            _ => return Err(Malformed),
+            _ => Change::DropSlot,
         });
     }
     Ok(Applied { lsn, slot, changes })

@@ -46,6 +46,11 @@ impl Merge {
 
     /// The next key with its newest value.
     pub fn next_entry(&mut self) -> Result<Option<(Bytes, Value)>, MergeError> {
+        Ok(self.next_from()?.map(|(_, entry)| entry))
+    }
+
+    /// The same, with the number of the table (in the list) that it comes from.
+    pub(crate) fn next_from(&mut self) -> Result<Option<(usize, (Bytes, Value))>, MergeError> {
         let mut newest: Option<(usize, &Bytes)> = None;
         for (at, input) in self.inputs.iter().enumerate() {
             if let Some((key, _)) = &input.head
@@ -61,6 +66,6 @@ impl Merge {
                 older.advance()?;
             }
         }
-        self.inputs[at].advance()
+        Ok(self.inputs[at].advance()?.map(|entry| (at, entry)))
     }
 }

@@ -1,7 +1,7 @@
 //! All entries of a table in order, read in large pieces past the cache. Every block is verified; the first
 //! damaged one ends the stream with an error.
 
-use super::{Table, block, envelope};
+use super::{KeyRef, Table, block, envelope};
 use crate::limits::{BLOCK_BYTES, STREAM_BYTES};
 use bytes::Bytes;
 use clockwise_core::storage::LoadError;
@@ -21,6 +21,15 @@ pub(crate) struct Stream {
 impl Stream {
     pub(super) fn new(table: Arc<Table>) -> Stream {
         Stream { table, next_block: 0, piece: Vec::new(), block: Bytes::new(), entry: 0 }
+    }
+
+    /// From the block on that could hold the first key that is not smaller; entries before it may come out.
+    pub(super) fn from(table: Arc<Table>, stored: &[u8]) -> Stream {
+        let index = table.body.as_ref().map(|body| &body.index);
+        let first = KeyRef::parse(stored).and_then(|key| index.map(|index| index.find(key)));
+        // Behind the last key there is no block: the stream begins at its end.
+        let next_block = first.map_or(0, |block| block.unwrap_or(u32::MAX));
+        Stream { next_block, ..Stream::new(table) }
     }
 
     /// The number of the table it reads.

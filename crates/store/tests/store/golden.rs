@@ -42,14 +42,17 @@ fn folder() -> SimDisk {
 }
 
 const FILES: [(&str, &str); 4] = [
-    ("log", "log/0000000000000001.log"),
-    ("sstable", "cells/00-000000000001.sst"),
-    ("manifest", "cells/00.manifest"),
-    ("meta", "identity.meta"),
+    ("log.v1", "log/0000000000000001.log"),
+    ("sstable.v1", "cells/00-000000000001.sst"),
+    ("manifest.v2", "cells/00.manifest"),
+    ("meta.v1", "identity.meta"),
 ];
 
+/// Older versions of the same.
+const OLDER: [(&str, &str); 1] = [("manifest.v1", "cells/00.manifest")];
+
 fn golden(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.v1.hex"))
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.hex"))
 }
 
 /// Lines of an offset and 16 bytes; lines of zeros are left out, and a last line says how long the file is.
@@ -89,10 +92,20 @@ fn golden_bytes_are_written() {
 
 #[test]
 fn golden_bytes_are_read() {
+    read_golden(&[]);
+}
+
+#[test]
+fn every_older_version_is_read() {
+    read_golden(&OLDER);
+}
+
+/// Opens the folder of the golden files, some of them replaced by older versions.
+fn read_golden(older: &[(&str, &str)]) {
     let disk = SimDisk::new(2);
     disk.create_dir("log").expect("no fault");
     disk.create_dir("cells").expect("no fault");
-    for (name, path) in FILES {
+    for (name, path) in FILES.iter().chain(older) {
         disk.put(path, &from_hex(&std::fs::read_to_string(golden(name)).expect("it is in the repository")));
     }
     assert_eq!(meta::load(&disk, "identity.meta").expect("sound").as_deref(), Some(&b"who I am"[..]));

@@ -129,6 +129,7 @@ pub enum Change {
     Put(Vec<u8>, Vec<u8>, i8),
     Forget(Vec<u8>, i8),
     Lines(Vec<u8>),
+    DropSlot,
 }
 
 impl Change {
@@ -137,6 +138,7 @@ impl Change {
             Change::Put(key, record, live) => Mutation::Put { key, record, live: *live },
             Change::Forget(key, live) => Mutation::Forget { key, live: *live },
             Change::Lines(lines) => Mutation::Lines(lines),
+            Change::DropSlot => Mutation::DropSlot,
         }
     }
 }
@@ -160,21 +162,25 @@ impl State {
     pub fn apply(&mut self, op: &Op) {
         let slot = op.slot.number();
         for change in &op.changes {
-            let live = match change {
+            let live: i64 = match change {
                 Change::Put(key, record, live) => {
                     self.records.insert((slot, key.clone()), record.clone());
-                    *live
+                    i64::from(*live)
                 }
                 Change::Forget(key, live) => {
                     self.records.remove(&(slot, key.clone()));
-                    *live
+                    i64::from(*live)
                 }
                 Change::Lines(lines) => {
                     self.lines.insert(slot, lines.clone());
                     0
                 }
+                Change::DropSlot => {
+                    self.records.retain(|(of, _), _| *of != slot);
+                    -self.live.get(&slot).copied().unwrap_or_default()
+                }
             };
-            *self.live.entry(slot).or_default() += i64::from(live);
+            *self.live.entry(slot).or_default() += live;
             if self.live[&slot] == 0 {
                 self.live.remove(&slot);
             }
@@ -194,6 +200,14 @@ pub fn key(number: u32) -> (Slot, Vec<u8>) {
 pub fn random_op(rng: &mut Rng, serial: u64) -> Op {
     let (slot, first) = key(rng.u32(..KEYS));
     let mut changes = Vec::new();
+    if rng.u32(..60) == 0 {
+        // The lines make this state another one than every state before.
+        changes.push(Change::DropSlot);
+        changes.push(Change::Lines(format!("dropped {serial}").into_bytes()));
+        if rng.bool() {
+            return Op { slot, changes };
+        }
+    }
     for part in 0..rng.usize(1..4) {
         // Other keys of the same slot.
         let key = if part == 0 { first.clone() } else { format!("more-{}", rng.u32(..8)).into_bytes() };

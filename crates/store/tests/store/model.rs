@@ -2,6 +2,7 @@
 //! in between.
 
 use crate::harness::{Change, History, Op, Server, dump, random_op, small, visible};
+use crate::scan::scan_all;
 use clockwise_core::storage::{Lookup, Storage};
 use clockwise_store::{Compression, SimDisk};
 use fastrand::Rng;
@@ -54,6 +55,9 @@ fn run(seed: u64, operations: u64) {
                 assert_eq!((server.report.torn_bytes, server.report.damaged_slots.len()), (0, 0));
             }
             _ => {}
+        }
+        if rng.u32(..200) == 0 {
+            scan_all(&mut server, &states, &mut rng);
         }
         let (slot, key) = crate::harness::key(rng.u32(..crate::harness::KEYS));
         let expected =

@@ -1,0 +1,143 @@
+//! Scans against an ordered map: whole cells and slots, in small pages, resumed behind any key, while changes,
+//! flushes and merges go on.
+
+use crate::harness::{Change, Op, Server, State, random_op, small};
+use bytes::Bytes;
+use clockwise_core::{limits::SLOTS, slot::Slot};
+use clockwise_store::{Scan, ScanRange, Scanned, SimDisk};
+use fastrand::Rng;
+use std::{collections::BTreeMap, sync::Arc};
+
+fn slot(number: u16) -> Slot {
+    Slot::new(number).expect("below 16384")
+}
+
+/// All slots of a cell.
+fn whole(cell: u16) -> ScanRange {
+    ScanRange { first: slot(cell), last: slot(SLOTS - 16 + cell), after: None }
+}
+
+fn read(mut scan: Scan, page_bytes: usize) -> Vec<Scanned> {
+    let mut found = Vec::new();
+    while scan.next_page(page_bytes, &mut found).expect("no fault") {}
+    found
+}
+
+type Listed = Vec<(u16, Vec<u8>, Vec<u8>)>;
+
+fn listed(found: &[Scanned]) -> Listed {
+    let entry = |it: &Scanned| (it.slot.number(), it.key.to_vec(), it.record.to_vec());
+    found.iter().map(entry).collect()
+}
+
+fn expected(state: &State, range: &ScanRange) -> Listed {
+    let (first, last) = (range.first.number(), range.last.number());
+    let after = |key: &[u8]| range.after.as_ref().is_none_or(|after| key > after.as_ref());
+    let records = state
+        .records
+        .iter()
+        .filter(|((slot, key), _)| *slot <= last && (*slot > first || *slot == first && after(key)));
+    records.map(|((slot, key), record)| (*slot, key.clone(), record.clone())).collect()
+}
+
+/// Scans every cell in some way and compares.
+pub fn scan_all(server: &mut Server, states: &BTreeMap<u16, State>, rng: &mut Rng) {
+    for (&cell, state) in states {
+        let mut ranges = vec![whole(cell)];
+        if let Some(((number, key), _)) = state.records.iter().nth(rng.usize(..state.records.len().max(1))) {
+            ranges.push(ScanRange::slot(slot(*number)));
+            let after = Some(Bytes::copy_from_slice(key));
+            ranges.push(ScanRange { first: slot(*number), last: whole(cell).last, after });
+        }
+        for range in ranges {
+            let scan = server.engine(range.first).scan(range.clone());
+            let found = read(scan, 1 + rng.usize(..2_000));
+            assert_eq!(listed(&found), expected(state, &range), "{range:?}");
+        }
+    }
+}
+
+#[test]
+fn a_scan_shows_the_instant_of_its_beginning() {
+    let mut rng = Rng::with_seed(3);
+    let mut server = Server::open(Arc::new(SimDisk::new(3)), &small(2)).expect("an empty disk opens");
+    let mut states: BTreeMap<u16, State> = BTreeMap::new();
+    let write = |server: &mut Server, rng: &mut Rng, states: &mut BTreeMap<u16, State>, serial| {
+        let op = random_op(rng, serial);
+        server.apply(&op);
+        states.entry(op.slot.cell()).or_default().apply(&op);
+    };
+    for serial in 0..2_000 {
+        write(&mut server, &mut rng, &mut states, serial);
+        if serial % 40 == 0 {
+            let (&cell, state) = states.iter().nth(rng.usize(..states.len())).expect("something was written");
+            let before = expected(state, &whole(cell));
+            let mut scan = server.engine(slot(cell)).scan(whole(cell));
+            let mut found = Vec::new();
+            let mut more = true;
+            let mut later = 10_000 * (serial + 1);
+            while more {
+                more = scan.next_page(500, &mut found).expect("no fault");
+                for _ in 0..20 {
+                    later += 1;
+                    write(&mut server, &mut rng, &mut states, later);
+                }
+                server.commit().expect("no fault");
+                server.settle();
+            }
+            assert_eq!(listed(&found), before);
+        }
+    }
+}
+
+#[test]
+fn a_dropped_slot_stays_empty_through_flushes_merges_and_restarts() {
+    let disk = SimDisk::new(9);
+    let options = small(1);
+    let mut server = Server::open(Arc::new(disk.clone()), &options).expect("an empty disk opens");
+    let (kept, dropped) = (slot(0), slot(16));
+    let put = |slot, number: u32, text: &str| Op {
+        slot,
+        changes: vec![Change::Put(format!("{number}").into_bytes(), text.as_bytes().to_vec(), 1)],
+    };
+    for number in 0..300 {
+        server.apply(&put(kept, number, "kept"));
+        server.apply(&put(dropped, number, "old"));
+        if number % 60 == 0 {
+            server.engine(kept).freeze_all();
+            server.commit().expect("no fault");
+            server.settle();
+        }
+    }
+    // A lookup that is under way when the slot goes must not answer what is gone.
+    server.apply(&Op { slot: dropped, changes: vec![Change::DropSlot, Change::Lines(b"gone".to_vec())] });
+    server.apply(&put(dropped, 7, "new"));
+    for round in 0..4 {
+        assert_eq!(server.engine(dropped).stats().failed_jobs, 0);
+        assert_eq!(clockwise_core::storage::Storage::live(server.engine(dropped), dropped), 1);
+        assert_eq!(server.get(dropped, b"8").expect("no fault"), None, "round {round}");
+        assert_eq!(server.get(dropped, b"7").expect("no fault").as_deref(), Some(b"new".as_slice()));
+        assert_eq!(server.get(kept, b"8").expect("no fault").as_deref(), Some(b"kept".as_slice()));
+        let found = read(server.engine(dropped).scan(ScanRange::slot(dropped)), 100);
+        assert_eq!(listed(&found), [(16, b"7".to_vec(), b"new".to_vec())]);
+        match round {
+            0 => {
+                server.commit().expect("no fault");
+                server.settle();
+            }
+            1 => {
+                for number in 0..2_000 {
+                    server.apply(&put(kept, number % 300, "kept"));
+                    server.commit().expect("no fault");
+                    server.settle();
+                }
+                assert!(server.engine(kept).stats().compactions > 0);
+            }
+            _ => {
+                server.commit().expect("no fault");
+                disk.kill();
+                server = Server::open(Arc::new(disk.clone()), &options).expect("recovers");
+            }
+        }
+    }
+}
