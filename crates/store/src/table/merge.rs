@@ -14,6 +14,9 @@ pub struct MergeError {
     pub error: LoadError,
 }
 
+/// An entry (stored key and value), and the number of the table in the list that it comes from.
+pub(crate) type Origin = (usize, (Bytes, Value));
+
 /// The heads of the tables, newest table first.
 pub struct Merge {
     inputs: Vec<Input>,
@@ -50,7 +53,7 @@ impl Merge {
     }
 
     /// The same, with the number of the table (in the list) that it comes from.
-    pub(crate) fn next_from(&mut self) -> Result<Option<(usize, (Bytes, Value))>, MergeError> {
+    pub(crate) fn next_from(&mut self) -> Result<Option<Origin>, MergeError> {
         let mut newest: Option<(usize, &Bytes)> = None;
         for (at, input) in self.inputs.iter().enumerate() {
             if let Some((key, _)) = &input.head
