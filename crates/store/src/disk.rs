@@ -6,9 +6,11 @@ use std::io;
 
 mod real;
 mod sim;
+mod sub;
 
 pub use real::RealDisk;
 pub use sim::{Loss, SimDisk};
+pub use sub::SubDisk;
 
 /// How much room a disk has.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,6 +33,8 @@ pub trait Disk: Send + Sync {
     fn create_dir(&self, path: &str) -> io::Result<()>;
     /// Gives a file another name in one step, replacing what had that name.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+    /// Gives a file one more name; fails with `AlreadyExists` if that is taken. Both lead to the same bytes.
+    fn link(&self, from: &str, to: &str) -> io::Result<()>;
     /// Removes a file's name.
     fn remove(&self, path: &str) -> io::Result<()>;
     /// Makes the names in a folder durable.

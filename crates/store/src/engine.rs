@@ -25,6 +25,7 @@ use clockwise_core::{
 use std::sync::Arc;
 
 pub(crate) mod cell;
+mod checkpoint;
 mod compaction;
 mod entry;
 mod lookup;
@@ -33,6 +34,7 @@ mod plan;
 mod scan;
 mod stats;
 
+pub(crate) use checkpoint::Noted;
 pub use scan::{Scan, ScanRange, Scanned};
 pub use stats::EngineStats;
 
@@ -69,6 +71,8 @@ pub struct Engine {
     /// Memtables that are in tables now.
     dropped: Vec<Arc<cell::Frozen>>,
     flushed: Vec<Flushed>,
+    checkpoint: Option<checkpoint::Making>,
+    checkpointed: Option<std::io::Result<crate::checkpoint::Part>>,
     space: SpaceWatch,
     failed: bool,
     /// Refusals since the last tick; [`Storage::admits`] counts them through a shared reference.
@@ -137,6 +141,8 @@ impl Engine {
             gone: Vec::new(),
             dropped: Vec::new(),
             flushed: Vec::new(),
+            checkpoint: None,
+            checkpointed: None,
             space: SpaceWatch { nearly_full, due: false, running: false, checked_at_bytes: 0 },
             failed: false,
             refusals: std::cell::Cell::new(0),

@@ -3,6 +3,7 @@
 //! never runs or never comes back loses nothing that the log does not hold.
 
 use crate::{
+    checkpoint::Part,
     disk::{Disk, Space, remove_if_there},
     engine::cell::Frozen,
     manifest::{self, Manifest},
@@ -11,10 +12,12 @@ use crate::{
 };
 use std::{io, sync::Arc};
 
+mod checkpoint;
 mod compact;
 mod flush;
 mod read;
 
+pub(crate) use checkpoint::CheckpointJob;
 pub(crate) use compact::CompactJob;
 pub(crate) use flush::FlushJob;
 pub(crate) use read::{ReadDone, ReadJob};
@@ -37,6 +40,8 @@ pub enum JobKind {
     Flush,
     /// A look at the disk's free space.
     Space,
+    /// A checkpoint's folder is made.
+    Checkpoint,
     /// Tables are merged.
     Compact,
     /// A file is removed, or memory is given back.
@@ -53,6 +58,7 @@ pub(crate) enum Work {
     Read(ReadJob),
     Flush(FlushJob),
     Compact(CompactJob),
+    Checkpoint(CheckpointJob),
     Install {
         cell: u16,
         manifest: Manifest,
@@ -71,6 +77,7 @@ pub(crate) enum Done {
     Flush { cell: u16, frozen: Arc<Frozen>, result: io::Result<Option<Arc<Table>>> },
     Compact { cell: u16, inputs: Vec<Arc<Table>>, result: CompactResult },
     Install { cell: u16, result: io::Result<()> },
+    Checkpoint(io::Result<Part>),
     Remove(io::Result<()>),
     Space(io::Result<Space>),
 }
@@ -95,6 +102,7 @@ impl Job {
             Work::Read(_) => JobKind::Read,
             Work::Flush(_) => JobKind::Flush,
             Work::Compact(_) => JobKind::Compact,
+            Work::Checkpoint(_) => JobKind::Checkpoint,
             Work::Install { .. } => JobKind::Install,
             Work::Remove(_) | Work::Drop(_) => JobKind::Remove,
             Work::Space => JobKind::Space,
@@ -107,6 +115,7 @@ impl Job {
             Work::Read(job) => Done::Read(job.run()),
             Work::Flush(job) => job.run(disk),
             Work::Compact(job) => job.run(disk),
+            Work::Checkpoint(job) => Done::Checkpoint(job.run(disk)),
             Work::Install { cell, manifest } => {
                 Done::Install { cell, result: meta::save(disk, &manifest::name(cell), &manifest.encode()) }
             }

@@ -14,6 +14,7 @@
 //! | [`table`] | SSTables: blocks, index, Bloom filter, builder, merge |
 //! | [`manifest`] | which tables make up a cell, and what is remembered per slot |
 //! | [`cache`] | decompressed blocks within a byte budget |
+//! | [`mod@checkpoint`] | a folder of linked tables that opens like any other |
 //! | [`job`] | work that touches the disk, as values |
 //! | [`mod@open`] | creating a folder, and recovery |
 //! | [`options`], [`limits`], [`error`] | settings, caps, failures |
@@ -22,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod checkpoint;
 mod checksum;
 pub mod disk;
 pub mod engine;
@@ -35,7 +37,7 @@ pub mod open;
 pub mod options;
 pub mod table;
 
-pub use disk::{Disk, DiskFile, RealDisk, SimDisk, Space};
+pub use disk::{Disk, DiskFile, RealDisk, SimDisk, Space, SubDisk};
 pub use engine::{Engine, EngineStats, Flushed, Scan, ScanRange, Scanned};
 pub use error::{LogError, MetaError, OpenError};
 pub use job::{Job, JobDone, JobKind};

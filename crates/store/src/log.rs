@@ -365,6 +365,21 @@ impl Log {
     }
 }
 
+/// Writes the first segment of a log that holds nothing, for cells that are flushed up to these positions.
+pub(crate) fn write_empty(
+    disk: &dyn Disk,
+    flushed: [Lsn; CELLS as usize],
+    segment_bytes: u64,
+) -> std::io::Result<()> {
+    let floor = flushed.iter().copied().max().unwrap_or_default();
+    let manifests = manifests(&flushed.map(|lsn| lsn.0));
+    let header = Header { number: 1, previous: 0, previous_end: 0, floor, recycled: false, manifests };
+    let mut blank = Blank::create(disk, 1, segment_bytes)?;
+    blank.fill(blank.length)?;
+    blank.file.write_at(&header.encode(), 0)?;
+    blank.file.sync()
+}
+
 /// The cells that have been flushed at least once.
 fn manifests(flushed: &[u64; CELLS as usize]) -> u16 {
     flushed.iter().enumerate().fold(0, |bits, (cell, &lsn)| bits | u16::from(lsn > 0) << cell)

@@ -73,6 +73,10 @@ impl Disk for RealDisk {
         fs::rename(self.at(from), self.at(to))
     }
 
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::hard_link(self.at(from), self.at(to))
+    }
+
     fn remove(&self, path: &str) -> io::Result<()> {
         fs::remove_file(self.at(path))
     }

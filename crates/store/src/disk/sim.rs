@@ -369,6 +369,18 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        let mut state = self.state();
+        state.step(Op::Change)?;
+        let id = *state.names.get(from).ok_or(io::ErrorKind::NotFound)?;
+        if state.names.contains_key(to) {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        state.names.insert(to.to_owned(), id);
+        state.unsynced.push(NameChange::Names(vec![(to.to_owned(), Some(id))]));
+        Ok(())
+    }
+
     fn remove(&self, path: &str) -> io::Result<()> {
         let mut state = self.state();
         state.step(Op::Change)?;

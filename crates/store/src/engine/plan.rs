@@ -57,6 +57,7 @@ impl Engine {
             self.plan_install(at, jobs);
             self.plan_flush(at, jobs);
         }
+        self.plan_checkpoint(jobs);
         if self.compacting.is_none() {
             self.plan_compaction(jobs);
         }
@@ -159,6 +160,7 @@ impl Engine {
                     Err(_) => self.failed = true,
                 }
             }
+            Done::Checkpoint(result) => self.checkpoint_done(result),
             Done::Remove(result) => self.stats.failed_jobs += u64::from(result.is_err()),
             Done::Space(space) => {
                 self.space.running = false;
@@ -235,5 +237,6 @@ impl Engine {
             self.gone.extend(next.gone);
         }
         cell.forget_drops();
+        self.note_for_checkpoint(at);
     }
 }

@@ -1,5 +1,6 @@
 //! The engine from outside, on the simulated disk unless a module says otherwise.
 
+mod checkpoints;
 mod crash;
 mod damage;
 mod faults;
