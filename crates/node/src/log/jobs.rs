@@ -1,7 +1,8 @@
-//! Jobs of the engines: cold reads on threads of their own, so that they never wait behind a flush or compaction.
+//! Jobs of the engines, in three lanes: cold reads, of which many are in flight at a time since each waits for the disk;
+//! what memory waits for (flushes and what makes them visible); and merges, which nobody waits for.
 
 use crate::{server::Shared, shard::Letter};
-use clockwise_store::{Disk, Job};
+use clockwise_store::{Disk, Job, JobKind};
 use std::{
     collections::VecDeque,
     fmt, io,
@@ -9,10 +10,8 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-/// Threads for cold reads.
-const READERS: usize = 2;
-/// Threads for flush and compaction.
-const BACKGROUND: usize = 1;
+/// Threads by lane. Readers sleep in the kernel for most of their time.
+const THREADS: [(&str, usize); 3] = [("read", 16), ("flush", 1), ("compaction", 1)];
 
 #[derive(Default)]
 struct Waiting {
@@ -29,13 +28,21 @@ struct Lane {
 /// What waits for the job threads. Engines bound what they ask for.
 #[derive(Default)]
 pub(crate) struct JobQueue {
-    reads: Lane,
-    background: Lane,
+    lanes: [Lane; THREADS.len()],
 }
 
 impl fmt::Debug for JobQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobQueue").finish_non_exhaustive()
+    }
+}
+
+/// The lane of a kind of job.
+fn lane_of(kind: JobKind) -> usize {
+    match kind {
+        JobKind::Read => 0,
+        JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => 1,
+        JobKind::Compact => 2,
     }
 }
 
@@ -61,14 +68,14 @@ impl Lane {
 impl JobQueue {
     /// Has a job run; the result goes to the shard's mailbox.
     pub(crate) fn run(&self, shard: u16, job: Job) {
-        let lane = if job.kind() == clockwise_store::JobKind::Read { &self.reads } else { &self.background };
+        let lane = &self.lanes[lane_of(job.kind())];
         lane.lock().jobs.push_back((shard, job));
         lane.arrived.notify_one();
     }
 
     /// What has not begun is dropped: every job may be lost, as at a power cut.
     pub(crate) fn close(&self) {
-        for lane in [&self.reads, &self.background] {
+        for lane in &self.lanes {
             let mut waiting = lane.lock();
             waiting.closed = true;
             waiting.jobs.clear();
@@ -82,18 +89,19 @@ pub(crate) fn start_job_threads(
     shared: &Arc<Shared>,
     disk: &Arc<dyn Disk>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
-    (0..READERS + BACKGROUND)
-        .map(|number| {
+    let mut threads = Vec::new();
+    for (lane, (name, count)) in THREADS.into_iter().enumerate() {
+        for number in 0..count {
             let (shared, disk) = (Arc::clone(shared), Arc::clone(disk));
-            let name = if number < READERS { format!("read-{number}") } else { "compaction".to_owned() };
-            thread::Builder::new().name(name).spawn(move || {
+            let thread = thread::Builder::new().name(format!("{name}-{number}"));
+            threads.push(thread.spawn(move || {
                 let _guard = shared.watch("a job thread");
-                let lane = if number < READERS { &shared.jobs.reads } else { &shared.jobs.background };
-                while let Some((shard, job)) = lane.next() {
+                while let Some((shard, job)) = shared.jobs.lanes[lane].next() {
                     let done = job.run(&*disk);
                     shared.mailboxes[usize::from(shard)].post(Letter::JobDone(Box::new(done)));
                 }
-            })
-        })
-        .collect()
+            })?);
+        }
+    }
+    Ok(threads)
 }
