@@ -16,6 +16,7 @@ mod tickets;
 pub(crate) use arena::Key;
 pub(crate) use letter::{Letter, LogLetter};
 pub(crate) use state::{ShardRef, ShardState};
+pub(crate) use store::Expected;
 pub(crate) use tickets::{CountTargets, Waiting};
 
 use crate::{

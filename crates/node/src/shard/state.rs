@@ -7,7 +7,7 @@
 use super::{
     Key, Letter, Waiting,
     arena::Arena,
-    store::Store,
+    store::{Expected, Store},
     tickets::{CountTargets, Tickets},
 };
 use crate::{
@@ -55,6 +55,8 @@ pub(crate) struct ShardState {
     pub(crate) links: Links,
     /// For each shard of this server.
     pub(super) mail: Vec<Mail>,
+    /// The largest reply lately, in bytes; halved every second.
+    pub(crate) large_reply: usize,
     /// Connections with something to write.
     pub(super) dirty_clients: Vec<Key>,
     /// Links with something to write.
@@ -96,6 +98,7 @@ impl ShardState {
             connections: Arena::new(),
             links: Links::new(id, shared.shards),
             mail,
+            large_reply: 0,
             dirty_clients: Vec::new(),
             dirty_links: Vec::new(),
             reading,
@@ -134,8 +137,8 @@ impl ShardState {
         slot.cell() % self.shared.shards
     }
 
-    /// Asks the shard that owns the key; the outcome goes to `waiting`.
-    pub(crate) fn submit(&mut self, waiting: Waiting, request: Request) {
+    /// Asks the shard that owns the key; the outcome goes to `waiting`. The answer is how much it may bring.
+    pub(crate) fn submit(&mut self, waiting: Waiting, request: Request) -> Expected {
         let crowded = self.tickets.len() >= OPERATIONS;
         let ticket = self.tickets.issue(waiting);
         self.flush_later();
@@ -144,6 +147,9 @@ impl ShardState {
             () if self.core.is_none() || self.stopping => Rejected::NotReady,
             () => {
                 let owner = self.owner_of(request.slot());
+                // Answers to writes are small.
+                let is_write = request.op.is_write();
+                self.store.take_found();
                 if owner == self.id {
                     if let Some(core) = &mut self.core {
                         core.on_request(ticket, request, self.reading.now, &mut self.store, &mut self.outbox);
@@ -152,10 +158,12 @@ impl ShardState {
                     let letter = Letter::Request { from: self.id, ticket, request };
                     self.mail[usize::from(owner)].requests.push(letter);
                 }
-                return;
+                let found = self.store.take_found();
+                return if is_write { Expected::Known(0) } else { found };
             }
         };
         self.outbox.replies.push((ticket, Outcome::Rejected(refusal)));
+        Expected::Known(0)
     }
 
     /// Counts live keys of a cell at the shard that owns it.
@@ -219,6 +227,7 @@ impl ShardState {
             return;
         }
         self.published_ms = now_ms.max(1);
+        self.large_reply /= 2;
         let (up, wanted) = self.links.count();
         self.metrics.links_up.set(up);
         self.metrics.links_wanted.set(wanted);
