@@ -78,6 +78,8 @@ pub(crate) struct ShardState {
     pub(crate) metrics: Arc<ShardMetrics>,
     /// When the map shows what; shard 0 only.
     map: MapKeeper,
+    /// Writes are refused because the disk is nearly full, as far as it was said.
+    disk_full: bool,
     /// When the last tick was, in monotonic milliseconds.
     pub(super) ticked_ms: u64,
     /// When the gauges were set, in monotonic milliseconds.
@@ -111,6 +113,7 @@ impl ShardState {
             stopping: false,
             metrics: Arc::clone(&shared.metrics.shards[usize::from(id)]),
             map: MapKeeper::default(),
+            disk_full: false,
             ticked_ms: 0,
             published_ms: 0,
             shared,
@@ -236,7 +239,17 @@ impl ShardState {
         self.store.touch();
         let own_slots = Slot::all().filter(|&slot| self.owner_of(slot) == self.id);
         let live_keys = own_slots.map(|slot| self.store.live(slot)).sum();
-        self.metrics.set_gauges(core.stats(), self.store.engine.stats(), live_keys);
+        let engine = self.store.engine.stats();
+        let was_full = std::mem::replace(&mut self.disk_full, engine.disk_full);
+        self.metrics.set_gauges(core.stats(), engine, live_keys);
+        // All shards share one disk: one of them says so.
+        match (was_full, self.disk_full) {
+            (false, true) if self.id == 0 => {
+                tracing::warn!("the disk is nearly full: writes are refused, reads go on");
+            }
+            (true, false) if self.id == 0 => tracing::info!("there is disk space again: writes are taken"),
+            _ => {}
+        }
     }
 
     /// The log is durable up to here.

@@ -59,6 +59,41 @@ fn a_server_of_another_cluster_on_the_same_address_is_kept_out() {
 }
 
 #[test]
+fn two_servers_that_got_each_others_folders_are_told_apart() {
+    let _turn = alone();
+    let mut cluster = TestCluster::ready(3, &[]);
+    let mut pipe = cluster.pipe(0);
+    for key in 0..100 {
+        let set = pipe.call(&[b"SET", format!("key-{key}").as_bytes(), b"v"]).unwrap();
+        assert_eq!(set, clockwise_wire::resp::Reply::Simple("OK".into()));
+    }
+    (1..3).for_each(|server| cluster.kill(server));
+    let aside = cluster.folder.path().join("aside");
+    fs::rename(cluster.data(1), &aside).unwrap();
+    fs::rename(cluster.data(2), cluster.data(1)).unwrap();
+    fs::rename(&aside, cluster.data(2)).unwrap();
+    (1..3).for_each(|server| cluster.start(server, &[]));
+    (1..3).for_each(|server| cluster.wait_until_it_answers(server));
+    // Who a server is stands in its folder, and where it is it says itself, to those that it reaches: the two do not
+    // find each other, because each is where it looks for the other. The third makes a quorum with either.
+    for name in ["s2", "s3"] {
+        eventually(&format!("{name} is back"), Duration::from_secs(20), || state(&cluster, name) == "live");
+    }
+    let table = finish(["status", "--server", &cluster.cluster(0).to_string()]);
+    let s2 = table.out.lines().find(|line| line.starts_with("s2")).unwrap_or_default();
+    assert!(s2.contains(&cluster.cluster(2).to_string()), "{}", table.out);
+    cluster.wait_until_ready();
+    for server in 0..3 {
+        let mut pipe = cluster.pipe(server);
+        for key in 0..100 {
+            let get = pipe.call(&[b"GET", format!("key-{key}").as_bytes()]).unwrap();
+            assert_eq!(get, clockwise_wire::resp::Reply::Bulk("v".into()), "key-{key} through {server}");
+        }
+    }
+    cluster.serves();
+}
+
+#[test]
 fn a_server_that_moved_is_found_again() {
     let _turn = alone();
     let mut cluster = TestCluster::ready(3, &[]);
