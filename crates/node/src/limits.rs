@@ -6,16 +6,22 @@ use clockwise_core::limits::{DEFAULT_TIMEOUT_MS, OPERATIONS, RECORD_BYTES, SILEN
 pub const SHARDS: usize = clockwise_core::limits::CELLS as usize;
 /// Commands in flight per client connection; more wait in the socket.
 pub const CONNECTION_OPERATIONS: usize = 1_024;
-/// Commands in flight on a client connection when the next one is a read: nobody knows how long its reply will be.
+/// Commands in flight on a client connection when the next one is a read.
 pub const CONNECTION_READS: usize = 256;
-/// The same on a new connection; it grows by one with every reply.
-pub const CONNECTION_FIRST_READS: usize = 32;
+/// Reply bytes of a connection, those that commands in flight are expected to bring among them, at which no further
+/// command of it starts. The parts of a command over several keys have as much again.
+pub const CONNECTION_REPLY_BYTES: usize = 4 * 1024 * 1024;
+/// What a reply that needs a read from disk is expected to bring at least: its size is known only once it is there.
+pub const COLD_REPLY_BYTES: usize = 128 * 1024;
+/// The same for a reply that comes from another shard or server, where it is likely in memory.
+pub const FOREIGN_REPLY_BYTES: usize = 40 * 1024;
 /// Requests of one command with many keys that are in flight at a time.
 pub const GATHER_WINDOW: usize = 256;
-/// Reply bytes that a connection may owe before no further command of it starts.
+/// Rendered bytes of a connection that the socket has not taken, at which no further reply is rendered and no further
+/// command starts.
 pub const OUTPUT_SOFT_BYTES: usize = 1024 * 1024;
-/// Reply bytes at which a connection is closed.
-pub const OUTPUT_HARD_BYTES: usize = 320 * 1024 * 1024;
+/// Rendered bytes at which a connection is closed.
+pub const OUTPUT_HARD_BYTES: usize = 64 * 1024 * 1024;
 /// Reply bytes of one command with many keys.
 pub const GATHER_BYTES: usize = 32 * 1024 * 1024;
 /// Bytes that wait for one peer link; a message that finds more counts as "no answer".
@@ -69,9 +75,12 @@ pub const FLUSH_ROUNDS: usize = 64;
 /// Longest pause after a failed accept, in milliseconds.
 pub const ACCEPT_PAUSE_MS: u64 = 100;
 
-const _: () = assert!(OUTPUT_SOFT_BYTES < OUTPUT_HARD_BYTES);
-const _: () = assert!(OUTPUT_HARD_BYTES > GATHER_BYTES + RECORD_BYTES);
-const _: () = assert!(OUTPUT_HARD_BYTES > CONNECTION_READS * (VALUE_BYTES + 1024) + OUTPUT_SOFT_BYTES);
+// One reply may follow at the soft bound: it must not cost the connection.
+const _: () = assert!(OUTPUT_HARD_BYTES > OUTPUT_SOFT_BYTES + GATHER_BYTES + RECORD_BYTES);
+const _: () = assert!(OUTPUT_SOFT_BYTES <= CONNECTION_REPLY_BYTES && VALUE_BYTES < CONNECTION_REPLY_BYTES);
+// Sizes that nobody knows must not slow down ordinary pipelining, nor cost much more than this if all are large.
+const _: () = assert!(CONNECTION_REPLY_BYTES / FOREIGN_REPLY_BYTES >= 100);
+const _: () = assert!(CONNECTION_REPLY_BYTES / COLD_REPLY_BYTES * VALUE_BYTES <= 32 * 1024 * 1024);
 const _: () = assert!(LINK_BYTES >= RECORD_BYTES);
 const _: () = assert!(LINK_LEAVES_MS >= DEFAULT_TIMEOUT_MS);
 const _: () = assert!(GATHER_WINDOW <= CONNECTION_OPERATIONS && CONNECTION_OPERATIONS < OPERATIONS);

@@ -54,6 +54,7 @@ fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
             gauge(numbers.owned_slots),
         ),
         labelled("events", "What happened to replication, by name", "event", &numbers.events, Value::Counter),
+        labelled("recovery", "What recovery found at the start, by name", "number", &numbers.recovery, gauge),
     ];
     families.extend(SHARD_NUMBERS.iter().map(|(name, help, value)| {
         Family {
@@ -156,6 +157,7 @@ mod tests {
                 ..Default::default()
             }],
             events: vec![("read_repair", 5)],
+            recovery: vec![("damaged_slots", 6)],
             ..Default::default()
         };
         numbers.read_latency.buckets[7] = 2;
@@ -167,6 +169,7 @@ mod tests {
             "clockwise_live_keys{shard=\"1\"} 9.0",
             "clockwise_engine{shard=\"1\",number=\"tables\"} 4.0",
             "clockwise_events_total{event=\"read_repair\"} 5",
+            "clockwise_recovery{number=\"damaged_slots\"} 6.0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }

@@ -25,9 +25,11 @@ pub(crate) struct Stage<'a> {
 }
 
 impl Stage<'_> {
-    /// Appends a reply whose turn it is to the connection's output.
-    pub(crate) fn write(&self, client: &mut Connection, ready: Ready) {
+    /// Appends a reply whose turn it is to the connection's output. The answer is its size, for a command over
+    /// several keys by key, in bytes.
+    pub(crate) fn write(&self, client: &mut Connection, ready: Ready) -> usize {
         let before = client.output.waiting();
+        let mut parts = 1;
         let protocol = client.session.protocol;
         match ready {
             Ready::Bytes(bytes) => client.output.buffer().extend_from_slice(&bytes),
@@ -50,12 +52,15 @@ impl Stage<'_> {
             Ready::Many(pending) => {
                 let mut writer = ReplyWriter::new(client.output.buffer(), protocol);
                 if let Work::Many(gather) = &pending.work {
+                    parts = gather.started().max(1);
                     let verdict = render::many(gather, &mut writer);
                     self.count(&pending, verdict);
                 }
             }
         }
-        client.replied(client.output.waiting() - before);
+        let bytes = (client.output.waiting() - before) / parts;
+        client.replied(bytes);
+        bytes
     }
 
     fn count(&self, pending: &Pending, verdict: Verdict) {

@@ -130,7 +130,7 @@ impl ShardState {
     /// The answer to `CW.INSTALL`.
     pub(crate) fn on_installed(&mut self, connection: Key, seq: Seq, result: Result<(), InstallError>) {
         let Some(client) = self.connections.get_mut(connection) else { return };
-        let Some((_, first)) = client.replies.finish(seq) else { return };
+        let Some((_, first)) = client.finish(seq) else { return };
         let mut bytes = Vec::new();
         let mut writer = ReplyWriter::new(&mut bytes, client.session.protocol);
         match result {

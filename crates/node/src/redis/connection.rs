@@ -1,7 +1,9 @@
 //! One client connection as its shard keeps it: session, output, and the replies that it owes.
 //!
 //! The connection's task reads and parses; everything else happens here and in the flush. A connection that owes
-//! too much starts no further command, and one whose client does not read is closed at a hard cap.
+//! too much starts no further command: what its socket has not taken counts, and so do replies that wait for their
+//! turn and what commands in flight will bring. That is known when a command starts if the own copy of its key is in
+//! memory, and estimated if it is on disk, at another shard or at another server.
 
 use super::{
     Door,
@@ -11,11 +13,15 @@ use super::{
 };
 use crate::{
     limits::{
-        CONNECTION_FIRST_READS, CONNECTION_OPERATIONS, CONNECTION_READS, OUTPUT_HARD_BYTES, OUTPUT_SOFT_BYTES,
+        COLD_REPLY_BYTES, CONNECTION_OPERATIONS, CONNECTION_READS, CONNECTION_REPLY_BYTES,
+        FOREIGN_REPLY_BYTES, OUTPUT_HARD_BYTES, OUTPUT_SOFT_BYTES,
     },
-    shard::output::Output,
+    shard::{Expected, output::Output},
 };
-use clockwise_core::request::{Level, Outcome};
+use clockwise_core::{
+    request::{Level, Outcome},
+    version::{Record, Value},
+};
 use clockwise_wire::resp::Protocol;
 use std::{net::SocketAddr, task::Waker};
 use tokio::net::tcp::OwnedWriteHalf;
@@ -65,6 +71,30 @@ pub(crate) enum Ready {
     Bytes(Vec<u8>),
 }
 
+impl Ready {
+    /// About how much memory it holds, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Ready::One(_, Outcome::Read(read)) => record_bytes(&read.record),
+            Ready::One(_, Outcome::Explained(explanation)) => {
+                explanation.holdings.iter().filter_map(|held| held.record.as_ref()).map(record_bytes).sum()
+            }
+            Ready::One(..) => 0,
+            Ready::Many(Pending { work: Work::Many(gather), .. }) => gather.value_bytes(),
+            Ready::Many(_) => 0,
+            Ready::Bytes(bytes) => bytes.len(),
+        }
+    }
+}
+
+fn record_bytes(record: &Record) -> usize {
+    let values = record.versions.iter().map(|version| match &version.value {
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Freed => 0,
+    });
+    values.sum()
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -84,10 +114,8 @@ pub(crate) struct Connection {
     pub(crate) broken: bool,
     /// Fewest acknowledgements of a write since the last `WAIT`.
     pub(crate) least_acks: Option<usize>,
-    /// The largest reply so far, in bytes: how much a command in flight may cost.
-    largest_reply: usize,
-    /// How many replies there were.
-    replied: usize,
+    /// The largest reply lately, in bytes: what one of unknown size may bring.
+    usual_reply: usize,
 }
 
 impl Connection {
@@ -110,19 +138,33 @@ impl Connection {
             resume: None,
             broken: false,
             least_acks: None,
-            largest_reply: 0,
-            replied: 0,
+            usual_reply: 0,
         }
     }
 
     /// Whether another command may start, as far as budgets go.
     pub(crate) fn has_room(&self, is_write: bool) -> bool {
-        let most = match is_write {
-            true => CONNECTION_OPERATIONS,
-            false => CONNECTION_READS.min(CONNECTION_FIRST_READS + self.replied),
-        };
-        let affordable = OUTPUT_SOFT_BYTES * 4 / self.largest_reply.max(1);
-        self.replies.len() < affordable.clamp(1, most) && self.output.waiting() < OUTPUT_SOFT_BYTES
+        let most = if is_write { CONNECTION_OPERATIONS } else { CONNECTION_READS };
+        self.replies.len() < most
+            && self.takes_replies()
+            && self.replies.bytes() + self.output.waiting() < CONNECTION_REPLY_BYTES
+    }
+
+    /// Whether replies may be rendered: not too much waits for the socket.
+    pub(crate) fn takes_replies(&self) -> bool {
+        self.output.waiting() < OUTPUT_SOFT_BYTES
+    }
+
+    /// How many bytes the reply to a request may bring. `large` is the largest that the shard saw lately.
+    pub(crate) fn estimate(&self, expected: Expected, large: usize) -> usize {
+        match expected {
+            Expected::Known(bytes) => bytes,
+            Expected::Cold => self.usual_reply.max(COLD_REPLY_BYTES),
+            Expected::Foreign => {
+                let least = large.clamp(FOREIGN_REPLY_BYTES, COLD_REPLY_BYTES);
+                self.usual_reply.max(least)
+            }
+        }
     }
 
     /// Whether it owes more than it may.
@@ -130,10 +172,15 @@ impl Connection {
         self.output.waiting() > OUTPUT_HARD_BYTES
     }
 
+    /// Closes an open place; see [`ReplyQueue::finish`].
+    pub(crate) fn finish(&mut self, seq: Seq) -> Option<(Pending, bool)> {
+        let may_leave = self.takes_replies();
+        self.replies.finish(seq, may_leave)
+    }
+
     /// Notes the size of a reply.
     pub(crate) fn replied(&mut self, bytes: usize) {
-        self.largest_reply = self.largest_reply.max(bytes);
-        self.replied = self.replied.saturating_add(1);
+        self.usual_reply = bytes.max(self.usual_reply - self.usual_reply / 8);
     }
 
     /// Whether nothing is open and nothing waits to be written.

@@ -82,15 +82,16 @@ impl ShardState {
         if client.broken {
             return Step::Close;
         }
+        let after = after(&command);
+        if !client.has_room(after == After::Room) {
+            // What is answered at once waits as well: not without bound while the client reads nothing.
+            return Step::Held(command);
+        }
         if !client.session.authenticated && !command.needs_no_authentication() {
             self.say(connection, &command, |writer| writer.error("NOAUTH Authentication required."));
             return Step::Taken;
         }
-        let after = after(&command);
-        let has_room = client.has_room(after == After::Room);
         let held = match after {
-            // Answered at once, but not without bound while the client reads nothing.
-            _ if !has_room => true,
             After::Nothing => false,
             _ if client.barrier.is_some() => true,
             After::Room => false,
@@ -199,7 +200,11 @@ impl ShardState {
             Pending { command: start.kind, started_us: self.reading.mono_us, work: Work::One(shape) };
         let Some(client) = self.connections.get_mut(start.connection) else { return };
         let seq = client.replies.start(pending, writes);
-        self.submit(Waiting::Client { connection: start.connection, seq, part: 0 }, request);
+        let expected = self.submit(Waiting::Client { connection: start.connection, seq, part: 0 }, request);
+        if let Some(client) = self.connections.get_mut(start.connection) {
+            let bytes = client.estimate(expected, self.large_reply);
+            client.replies.charge(seq, bytes);
+        }
     }
 
     fn start_many(&mut self, start: Start, wanted: Wanted, keys: KeysLeft, is_write: bool) {
@@ -221,7 +226,12 @@ impl ShardState {
             let Some(client) = self.connections.get_mut(connection) else { return };
             let Some(Pending { work: Work::Many(gather), .. }) = client.replies.get_mut(seq) else { return };
             let Some((part, request)) = gather.start_next() else { return };
-            self.submit(Waiting::Client { connection, seq, part }, request);
+            let expected = self.submit(Waiting::Client { connection, seq, part }, request);
+            let Some(client) = self.connections.get_mut(connection) else { return };
+            let bytes = client.estimate(expected, self.large_reply);
+            if let Some(Pending { work: Work::Many(gather), .. }) = client.replies.get_mut(seq) {
+                gather.charge(bytes);
+            }
         }
     }
 
@@ -250,9 +260,15 @@ impl ShardState {
         } else {
             let mut bytes = Vec::new();
             write(&mut ReplyWriter::new(&mut bytes, protocol));
-            client.replies.push(Ready::Bytes(bytes));
+            let held = bytes.len();
+            client.replies.push(Ready::Bytes(bytes), held);
         }
         self.touch_client(start.connection);
+    }
+
+    /// Whether a connection may owe another small reply; one that is gone or broken may, and then ends.
+    pub(super) fn has_room(&self, connection: Key) -> bool {
+        self.connections.get(connection).is_none_or(|client| client.broken || client.has_room(true))
     }
 
     /// Which port the connection came through.

@@ -1,10 +1,11 @@
-//! One command over several keys: as many requests, a window of them in flight at a time, one reply.
+//! One command over several keys: as many requests, a window of them in flight at a time, one reply. The window is
+//! narrower where the answers are large.
 //!
 //! A key that is not available fails the whole command; after the first failure no further request starts. A
 //! write that failed after another one was applied is unknown as a whole, never "not applied".
 
 use super::failure::Failure;
-use crate::limits::{GATHER_BYTES, GATHER_WINDOW};
+use crate::limits::{CONNECTION_REPLY_BYTES, GATHER_BYTES, GATHER_WINDOW};
 use bytes::Bytes;
 use clockwise_core::{
     request::{Basis, Level, Op, Outcome, Rejected, Request},
@@ -56,6 +57,8 @@ pub(crate) struct Gather {
     requests: Requests,
     next: u32,
     running: usize,
+    /// What those that run are expected to bring.
+    running_bytes: usize,
     values: Vec<Option<Bytes>>,
     value_bytes: usize,
     count: u64,
@@ -96,6 +99,7 @@ impl Gather {
             requests,
             next: 0,
             running: 0,
+            running_bytes: 0,
             values,
             value_bytes: 0,
             count: 0,
@@ -112,7 +116,8 @@ impl Gather {
 
     /// The next request to start, with its number; `None` if the window is full, nothing is left, or it failed.
     pub(crate) fn start_next(&mut self) -> Option<(u32, Request)> {
-        if self.failure.is_some() || self.running >= GATHER_WINDOW {
+        let is_full = self.running >= GATHER_WINDOW || self.running_bytes >= CONNECTION_REPLY_BYTES;
+        if self.failure.is_some() || is_full {
             return None;
         }
         let request = self.requests.next()?;
@@ -122,8 +127,15 @@ impl Gather {
         Some((part, request))
     }
 
+    /// Notes what the request that started last is expected to bring.
+    pub(crate) fn charge(&mut self, bytes: usize) {
+        self.running_bytes += bytes;
+    }
+
     /// Takes the answer to one request.
     pub(crate) fn answer(&mut self, part: u32, outcome: Outcome, wall_ms: u64) {
+        // Who brought how much is not kept: each takes an equal share of it along.
+        self.running_bytes -= self.running_bytes.checked_div(self.running).unwrap_or(0);
         self.running = self.running.saturating_sub(1);
         if let Some(failure) = Failure::of(&outcome) {
             let unknown = matches!(failure, Failure::Unknown { .. });
@@ -152,6 +164,7 @@ impl Gather {
         if self.value_bytes > GATHER_BYTES {
             self.failure = Some(Failure::Rejected(Rejected::Overloaded));
             self.values = Vec::new();
+            self.value_bytes = 0;
         } else if let Some(place) = self.values.get_mut(part as usize) {
             *place = Some(value.clone());
         }
@@ -171,6 +184,16 @@ impl Gather {
     pub(crate) fn failure(&self) -> Option<Failure> {
         let failure = self.failure?;
         Some(if self.wrote { failure.in_part() } else { failure })
+    }
+
+    /// Bytes of the values.
+    pub(crate) fn value_bytes(&self) -> usize {
+        self.value_bytes
+    }
+
+    /// Requests that have started.
+    pub(crate) fn started(&self) -> usize {
+        self.next as usize
     }
 
     /// The values, in the order of the keys.
@@ -217,6 +240,24 @@ mod tests {
         assert!(gather.is_finished());
         assert_eq!(gather.count(), GATHER_WINDOW as u64 / 2 + 1);
         assert_eq!(gather.failure(), None);
+    }
+
+    #[test]
+    fn fewer_run_at_a_time_where_answers_are_large() {
+        let mut gather = deletes(GATHER_WINDOW);
+        let start = |gather: &mut Gather| {
+            let started = gather.start_next().map(|(part, _)| part);
+            gather.charge(if started.is_some() { CONNECTION_REPLY_BYTES / 4 } else { 0 });
+            started
+        };
+        let mut parts: Vec<u32> = std::iter::from_fn(|| start(&mut gather)).collect();
+        assert_eq!(parts.len(), 4);
+        while let Some(part) = parts.pop() {
+            gather.answer(part, written(true), 0);
+            parts.extend(start(&mut gather));
+        }
+        assert!(gather.is_finished());
+        assert_eq!((gather.count(), gather.running_bytes), (GATHER_WINDOW as u64, 0));
     }
 
     #[test]

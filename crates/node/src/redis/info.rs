@@ -55,6 +55,8 @@ fn push_section(text: &mut String, section: &str, state: &ShardState, door: Door
             ("loading", "0".to_owned()),
             ("aof_enabled", "1".to_owned()),
             ("clockwise_log_backlog_bytes", metrics.log_backlog_bytes.to_string()),
+            ("clockwise_disk_full", u8::from(metrics.disk_full()).to_string()),
+            ("clockwise_damaged_slots", metrics.damaged_slots().to_string()),
         ],
         "stats" => stats(metrics),
         "replication" => vec![("role", "master".to_owned()), ("connected_slaves", "0".to_owned())],

@@ -31,8 +31,8 @@ use tokio::{
 enum Next {
     /// Nothing whole is left to execute.
     Read,
-    /// A command is held.
-    Wait(Command),
+    /// Nothing more starts for now; a command may be held.
+    Wait(Option<Command>),
     /// The connection ends.
     Close,
 }
@@ -82,7 +82,7 @@ async fn serve(shard: ShardRef, connection: Key, mut reader: OwnedReadHalf) {
         match work(&shard, connection, &mut parser, &mut input, held.take()) {
             Next::Close => break,
             Next::Wait(command) => {
-                held = Some(command);
+                held = command;
                 resumed(&shard, connection).await;
                 shard.borrow_mut().begin();
             }
@@ -116,6 +116,10 @@ fn work(
 ) -> Next {
     let mut state = shard.borrow_mut();
     let mut next = held;
+    // What cannot be parsed is answered as well, but not without bound while the client reads nothing.
+    if next.is_none() && !state.has_room(connection) {
+        return Next::Wait(None);
+    }
     loop {
         let command = match next.take() {
             Some(command) => command,
@@ -130,6 +134,9 @@ fn work(
                         if let WireError::Close(_) = error {
                             return Next::Close;
                         }
+                        if !state.has_room(connection) {
+                            return Next::Wait(None);
+                        }
                         continue;
                     }
                 },
@@ -142,7 +149,7 @@ fn work(
         let may_authenticate = command.needs_no_authentication();
         match state.execute(connection, command) {
             Step::Taken => {}
-            Step::Held(command) => return Next::Wait(command),
+            Step::Held(command) => return Next::Wait(Some(command)),
             Step::Close => return Next::Close,
         }
         if may_authenticate && let Some(client) = state.connections.get(connection) {

@@ -3,9 +3,9 @@
 use super::counter::{Counter, Histogram, HistogramSnapshot};
 use crate::redis::COUNTED;
 use clockwise_core::{outbox::Event, shard::ShardStats};
-use clockwise_store::EngineStats;
+use clockwise_store::{EngineStats, RecoveryReport};
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -105,6 +105,8 @@ pub(crate) struct Metrics {
     pub(crate) shards: Vec<Arc<ShardMetrics>>,
     pub(crate) log_syncs: SyncTimes,
     pub(crate) refused_clients: std::sync::atomic::AtomicU64,
+    /// What recovery found when the server started.
+    recovery: OnceLock<Vec<(&'static str, u64)>>,
 }
 
 /// How often a command ended in which way.
@@ -182,6 +184,8 @@ pub struct MetricsSnapshot {
     pub clients: u64,
     /// Clients that were refused because there were too many.
     pub refused_clients: u64,
+    /// What recovery found when the server started, by name.
+    pub recovery: Vec<(&'static str, u64)>,
     /// What `core` reported, by name.
     pub events: Vec<(&'static str, u64)>,
     /// Slots whose row of the routing map names a master that owns them.
@@ -190,13 +194,32 @@ pub struct MetricsSnapshot {
     pub shards: Vec<ShardNumbers>,
 }
 
+impl MetricsSnapshot {
+    /// Whether writes are refused because the disk is nearly full, as of about a second ago.
+    pub fn disk_full(&self) -> bool {
+        self.shards.iter().flat_map(|shard| &shard.engine).any(|&(name, on)| name == "disk_full" && on > 0)
+    }
+
+    /// Slots whose data recovery found damaged.
+    pub fn damaged_slots(&self) -> u64 {
+        self.recovery.iter().find(|(name, _)| *name == "damaged_slots").map_or(0, |(_, slots)| *slots)
+    }
+}
+
 impl Metrics {
     pub(crate) fn new(shards: usize) -> Metrics {
         Metrics {
             shards: (0..shards).map(|_| Arc::default()).collect(),
             log_syncs: SyncTimes::default(),
             refused_clients: Default::default(),
+            recovery: OnceLock::new(),
         }
+    }
+
+    /// Notes what recovery found.
+    pub(super) fn recovered(&self, report: &RecoveryReport) {
+        // Once is all: a server recovers when it starts.
+        self.recovery.get_or_init(|| recovery_numbers(report));
     }
 
     pub(super) fn snapshot(&self) -> MetricsSnapshot {
@@ -207,6 +230,7 @@ impl Metrics {
                 .collect(),
             events: EVENTS.iter().map(|&event| (event, 0)).collect(),
             refused_clients: self.refused_clients.load(std::sync::atomic::Ordering::Relaxed),
+            recovery: self.recovery.get().cloned().unwrap_or_default(),
             ..Default::default()
         };
         self.log_syncs.0.add_to(&mut all.log_sync);
@@ -257,6 +281,19 @@ impl ShardMetrics {
             engine: engine_numbers(&gauges.engine),
         }
     }
+}
+
+fn recovery_numbers(report: &RecoveryReport) -> Vec<(&'static str, u64)> {
+    vec![
+        ("batches", report.batches),
+        ("replayed", report.replayed),
+        ("torn_bytes", report.torn_bytes),
+        ("damaged_log_places", report.damaged_log_places),
+        ("damaged_tables", report.damaged_tables.len() as u64),
+        ("damaged_slots", report.damaged_slots.len() as u64),
+        ("tables", report.tables),
+        ("orphans", report.orphans),
+    ]
 }
 
 fn engine_numbers(engine: &EngineStats) -> Vec<(&'static str, u64)> {

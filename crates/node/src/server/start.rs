@@ -78,6 +78,7 @@ impl Server {
         };
         let (control, steps) = ControlLine::open();
         let shared = Arc::new(Shared::new(settings, folder.identity.node, life, control));
+        shared.metrics.recovered(&opened.report);
         if let Some(layout) = &folder.layout {
             shared.set_layout(Arc::clone(layout));
             shared.tell_all(|| Letter::Layout(Arc::clone(layout)));
@@ -95,15 +96,7 @@ impl Server {
 /// A clean stop promises that everything minted is in the data. When recovery finds otherwise, the promise is void and
 /// the dots of this incarnation must not be used on.
 fn take_new_life_after_loss(folder: &mut Folder, report: &RecoveryReport) -> Result<(), StartError> {
-    let damage = report.damaged_slots.len();
-    if damage > 0 {
-        tracing::error!(
-            ?report,
-            "data recovered, but some of it is damaged: these slots need their other replicas"
-        );
-    } else {
-        tracing::info!(?report, "data recovered");
-    }
+    report_recovery(report);
     let lost = folder.clean_start && folder.layout.is_some() && (report.created || !report.clean);
     if !lost {
         return Ok(());
@@ -113,15 +106,37 @@ fn take_new_life_after_loss(folder: &mut Folder, report: &RecoveryReport) -> Res
     folder.take_incarnation(incarnation).map_err(StartError::Machine)
 }
 
+/// Says what recovery found. Damage may hit all slots of a cell: their number is enough.
+fn report_recovery(report: &RecoveryReport) {
+    let RecoveryReport { created, clean, batches, replayed, torn_bytes, tables, orphans, .. } = *report;
+    tracing::info!(created, clean, batches, replayed, torn_bytes, tables, orphans, "data recovered");
+    if report.damaged_log_places > 0 || !report.damaged_slots.is_empty() {
+        tracing::error!(
+            damaged_log_places = report.damaged_log_places,
+            damaged_tables = ?report.damaged_tables,
+            damaged_slots = report.damaged_slots.len(),
+            "some of the data is damaged and is not served: these slots need their other replicas"
+        );
+    }
+}
+
 fn open(settings: &Settings, folder: &Folder) -> Result<Opened, StartError> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).map_err(|error| StartError::Machine(io::Error::other(error.to_string())))?;
+    let engine = Options::default();
+    // A reserve that is named counts alone.
+    let (reserve_bytes, reserve_percent) = match settings.disk_reserve_bytes {
+        Some(bytes) => (bytes, 0),
+        None => (engine.reserve_bytes, engine.reserve_percent),
+    };
     let options = Options {
         shards: settings.shards.clamp(1, crate::limits::SHARDS),
         memtable_bytes: settings.memtable_bytes,
         cache_bytes: settings.cache_bytes,
+        reserve_bytes,
+        reserve_percent,
         hash_seed: u64::from_le_bytes(seed),
-        ..Options::default()
+        ..engine
     };
     clockwise_store::open(Arc::clone(&folder.disk), options).map_err(StartError::Open)
 }

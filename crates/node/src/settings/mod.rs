@@ -66,6 +66,8 @@ pub struct Settings {
     pub memtable_bytes: usize,
     /// Bytes of the block cache over all shards.
     pub cache_bytes: usize,
+    /// Free bytes of the disk below which writes are refused; `None` leaves it to the engine.
+    pub disk_reserve_bytes: Option<u64>,
     /// Data centre.
     pub dc: String,
     /// Rack.
@@ -102,6 +104,7 @@ impl Default for Settings {
             sync_every_ms: 1_000,
             memtable_bytes: 128 << 20,
             cache_bytes: 128 << 20,
+            disk_reserve_bytes: None,
             dc: "dc1".to_owned(),
             rack: "rack1".to_owned(),
             weight: 1,
@@ -153,6 +156,7 @@ impl fmt::Debug for Settings {
             .field("sync_every_ms", &self.sync_every_ms)
             .field("memtable_bytes", &self.memtable_bytes)
             .field("cache_bytes", &self.cache_bytes)
+            .field("disk_reserve_bytes", &self.disk_reserve_bytes)
             .field("dc", &self.dc)
             .field("rack", &self.rack)
             .field("weight", &self.weight)

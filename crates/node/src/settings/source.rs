@@ -97,6 +97,9 @@ pub struct Source {
     /// Memory for blocks of tables, such as 128MiB [default: 128MiB]
     #[arg(long, value_name = "SIZE", env = "CLOCKWISE_CACHE", help_heading = "Storage")]
     pub cache: Option<ByteSize>,
+    /// Free disk space below which writes are refused; reads go on [default: 5 % of the disk, at least 1GiB]
+    #[arg(long, value_name = "SIZE", env = "CLOCKWISE_DISK_RESERVE", help_heading = "Storage")]
+    pub disk_reserve: Option<ByteSize>,
     /// Shard threads, 1 to 16 [default: one per core]
     #[arg(long, value_name = "N", env = "CLOCKWISE_SHARDS", help_heading = "Storage")]
     pub shards: Option<usize>,
@@ -200,6 +203,7 @@ impl Source {
             sync_every_ms: self.sync_every_ms.or(below.sync_every_ms),
             memtable: self.memtable.or(below.memtable),
             cache: self.cache.or(below.cache),
+            disk_reserve: self.disk_reserve.or(below.disk_reserve),
             shards: self.shards.or(below.shards),
             dc: self.dc.or(below.dc),
             rack: self.rack.or(below.rack),

@@ -38,17 +38,19 @@ fn defaults_are_on_loopback() {
     assert_eq!(settings.listen.peer.port(), 9001);
     assert_eq!(settings.advertise.cluster, "127.0.0.1:7001");
     assert_eq!(settings.durability, Durability::Sync);
+    assert_eq!(settings.disk_reserve_bytes, None);
 }
 
 #[test]
 fn flags_win_over_the_file() {
     let config = file(
-        "port = 7100\nmemtable = \"8MiB\"\ncache = 1048576\ndurability = \"periodic\"\nread_level = \"2:strict\"\n",
+        "port = 7100\nmemtable = \"8MiB\"\ncache = 1048576\ndisk_reserve = \"2GiB\"\ndurability = \"periodic\"\nread_level = \"2:strict\"\n",
     );
     let settings = load(flags(&["--port", "7200"]), Some(config.path())).unwrap().settings;
     assert_eq!(settings.listen.cluster.port(), 7200);
     assert_eq!(settings.memtable_bytes, 8 << 20);
     assert_eq!(settings.cache_bytes, 1 << 20);
+    assert_eq!(settings.disk_reserve_bytes, Some(2 << 30));
     assert_eq!(settings.durability, Durability::Periodic);
     assert_eq!(settings.read_level, Level { need: Need::Count(2), strict: true });
 }

@@ -175,34 +175,45 @@ impl ShardState {
             if client.barrier == Some(seq) {
                 client.barrier = None;
             }
-            let Some((pending, first)) = client.replies.finish(seq) else { return };
+            let Some((pending, first)) = client.finish(seq) else { return };
             return self.reply(connection, seq, Ready::Many(pending), first);
         }
-        if let Some((pending, first)) = client.replies.finish(seq) {
+        if let Some((pending, first)) = client.finish(seq) {
             self.reply(connection, seq, Ready::One(pending, outcome), first);
         }
     }
 
     /// Writes a reply and those that waited for it, or keeps it until its turn.
     pub(crate) fn reply(&mut self, connection: Key, seq: Seq, ready: Ready, first: bool) {
-        let Some(client) = self.connections.get_mut(connection) else { return };
-        if !first {
-            client.replies.keep(seq, ready);
-            // A read may have waited for this very write.
-            return client.wake();
+        if first {
+            return self.render(connection, Some(ready));
         }
-        let mut next = Some(ready);
+        let Some(client) = self.connections.get_mut(connection) else { return };
+        let bytes = ready.bytes();
+        client.replies.keep(seq, ready, bytes);
+        // A read may have waited for this very write.
+        client.wake();
+    }
+
+    /// Renders a reply, and those whose turn it is then as far as the output has room for them.
+    fn render(&mut self, connection: Key, mut next: Option<Ready>) {
+        let Some(client) = self.connections.get_mut(connection) else { return };
         let stage = Stage {
             layout: self.core.as_ref().map(|core| &**core.layout()),
             clock_threshold: self.shared.settings.clock_threshold,
             metrics: &self.metrics,
             reading: self.reading,
         };
+        let mut rendered = false;
         while let Some(ready) = next {
-            stage.write(client, ready);
-            next = client.replies.next();
+            let bytes = stage.write(client, ready);
+            self.large_reply = self.large_reply.max(bytes);
+            rendered = true;
+            next = if client.takes_replies() { client.replies.next() } else { None };
         }
-        self.touch_client(connection);
+        if rendered {
+            self.touch_client(connection);
+        }
     }
 
     /// A connection has something to write, or may go on.
@@ -332,6 +343,11 @@ impl ShardState {
             return self.break_off(what);
         }
         client.wake();
+        if client.takes_replies() {
+            // Some may have waited for room.
+            let next = client.replies.next();
+            self.render(connection, next);
+        }
     }
 
     /// Closes a broken connection; its task sees the end and cleans up.

@@ -40,12 +40,16 @@ pub(super) async fn mail_loop(shard: ShardRef) {
 fn handle(shard: &ShardRef, letter: Letter) {
     let mut state = shard.borrow_mut();
     match letter {
-        Letter::Request { from, ticket, request } => state.submit(Waiting::Shard(from, ticket), request),
+        Letter::Request { from, ticket, request } => {
+            state.submit(Waiting::Shard(from, ticket), request);
+        }
         Letter::Count { from, ticket, cell, targets } => {
             state.submit_count(Waiting::Shard(from, ticket), cell, &targets);
         }
         Letter::Reply { ticket, outcome } => state.on_reply(ticket, outcome),
-        Letter::Ask { request, reply } => state.submit(Waiting::Thread(reply), request),
+        Letter::Ask { request, reply } => {
+            state.submit(Waiting::Thread(reply), request);
+        }
         Letter::Crossing(crossing) => state.on_crossing(crossing),
         Letter::LinkLost(peer) => state.on_link_lost(peer),
         Letter::Durable(durable) => state.on_durable(durable),

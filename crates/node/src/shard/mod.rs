@@ -18,6 +18,7 @@ pub(crate) use arena::Key;
 pub(crate) use crossing::{Crossed, Gate, room_behind};
 pub(crate) use letter::{Letter, LogLetter};
 pub(crate) use state::{ShardRef, ShardState};
+pub(crate) use store::Expected;
 pub(crate) use tickets::{CountTargets, Waiting};
 
 use crate::{

@@ -8,7 +8,7 @@ use super::{
     Key, Letter, Waiting,
     arena::Arena,
     crossing::Crossing,
-    store::Store,
+    store::{Expected, Store},
     tickets::{CountTargets, Tickets},
 };
 use crate::{
@@ -57,6 +57,8 @@ pub(crate) struct ShardState {
     pub(crate) links: Links,
     /// For each shard of this server.
     pub(super) mail: Vec<Mail>,
+    /// The largest reply lately, in bytes; halved every second.
+    pub(crate) large_reply: usize,
     /// Connections with something to write.
     pub(super) dirty_clients: Vec<Key>,
     /// Links with something to write.
@@ -78,6 +80,8 @@ pub(crate) struct ShardState {
     pub(crate) metrics: Arc<ShardMetrics>,
     /// When the map shows what; shard 0 only.
     map: MapKeeper,
+    /// Writes are refused because the disk is nearly full, as far as it was said.
+    disk_full: bool,
     /// When the last tick was, in monotonic milliseconds.
     pub(super) ticked_ms: u64,
     /// When the gauges were set, in monotonic milliseconds.
@@ -98,6 +102,7 @@ impl ShardState {
             connections: Arena::new(),
             links: Links::new(id, shared.shards),
             mail,
+            large_reply: 0,
             dirty_clients: Vec::new(),
             dirty_links: Vec::new(),
             reading,
@@ -110,6 +115,7 @@ impl ShardState {
             stopping: false,
             metrics: Arc::clone(&shared.metrics.shards[usize::from(id)]),
             map: MapKeeper::default(),
+            disk_full: false,
             ticked_ms: 0,
             published_ms: 0,
             shared,
@@ -136,8 +142,8 @@ impl ShardState {
         slot.cell() % self.shared.shards
     }
 
-    /// Asks the shard that owns the key; the outcome goes to `waiting`.
-    pub(crate) fn submit(&mut self, waiting: Waiting, request: Request) {
+    /// Asks the shard that owns the key; the outcome goes to `waiting`. The answer is how much it may bring.
+    pub(crate) fn submit(&mut self, waiting: Waiting, request: Request) -> Expected {
         let crowded = self.tickets.len() >= OPERATIONS;
         let ticket = self.tickets.issue(waiting);
         self.flush_later();
@@ -146,6 +152,9 @@ impl ShardState {
             () if self.core.is_none() || self.stopping => Rejected::NotReady,
             () => {
                 let owner = self.owner_of(request.slot());
+                // Answers to writes are small.
+                let is_write = request.op.is_write();
+                self.store.take_found();
                 if owner == self.id {
                     if let Some(core) = &mut self.core {
                         core.on_request(ticket, request, self.reading.now, &mut self.store, &mut self.outbox);
@@ -154,10 +163,12 @@ impl ShardState {
                     let letter = Letter::Request { from: self.id, ticket, request };
                     self.mail[usize::from(owner)].requests.push(letter);
                 }
-                return;
+                let found = self.store.take_found();
+                return if is_write { Expected::Known(0) } else { found };
             }
         };
         self.outbox.replies.push((ticket, Outcome::Rejected(refusal)));
+        Expected::Known(0)
     }
 
     /// Counts live keys of a cell at the shard that owns it.
@@ -209,6 +220,7 @@ impl ShardState {
             return;
         }
         self.published_ms = now_ms.max(1);
+        self.large_reply /= 2;
         let (up, wanted) = self.links.count();
         self.metrics.links_up.set(up);
         self.metrics.links_wanted.set(wanted);
@@ -217,7 +229,17 @@ impl ShardState {
         self.store.touch();
         let own_slots = Slot::all().filter(|&slot| self.owner_of(slot) == self.id);
         let live_keys = own_slots.map(|slot| self.store.live(slot)).sum();
-        self.metrics.set_gauges(core.stats(), self.store.engine.stats(), live_keys);
+        let engine = self.store.engine.stats();
+        let was_full = std::mem::replace(&mut self.disk_full, engine.disk_full);
+        self.metrics.set_gauges(core.stats(), engine, live_keys);
+        // All shards share one disk: one of them says so.
+        match (was_full, self.disk_full) {
+            (false, true) if self.id == 0 => {
+                tracing::warn!("the disk is nearly full: writes are refused, reads go on");
+            }
+            (true, false) if self.id == 0 => tracing::info!("there is disk space again: writes are taken"),
+            _ => {}
+        }
     }
 
     /// The log is durable up to here.

@@ -10,17 +10,30 @@ use clockwise_core::{
 use clockwise_store::Engine;
 use std::sync::Arc;
 
+/// How many bytes a request may bring back, as far as its shard can tell when it starts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Expected {
+    /// As many as the own copy of the record has, or none.
+    Known(usize),
+    /// The own copy is on disk.
+    Cold,
+    /// Another shard or another server knows.
+    Foreign,
+}
+
 /// See the module.
 pub(crate) struct Store {
     pub(crate) engine: Engine,
     log: Arc<LogQueue>,
     /// Something was applied or looked up since the last flush.
     touched: bool,
+    /// What the latest lookup found.
+    found: Expected,
 }
 
 impl Store {
     pub(crate) fn new(engine: Engine, log: Arc<LogQueue>) -> Store {
-        Store { engine, log, touched: true }
+        Store { engine, log, touched: true, found: Expected::Foreign }
     }
 
     /// Whether the engine may have batches or jobs to be taken.
@@ -33,6 +46,11 @@ impl Store {
         std::mem::take(&mut self.touched)
     }
 
+    /// What the latest lookup since the last call found; [`Expected::Foreign`] if there was none.
+    pub(crate) fn take_found(&mut self) -> Expected {
+        std::mem::replace(&mut self.found, Expected::Foreign)
+    }
+
     /// Something happened to the engine.
     pub(crate) fn touch(&mut self) {
         self.touched = true;
@@ -43,6 +61,11 @@ impl Storage for Store {
     fn get(&mut self, slot: Slot, key: &[u8]) -> Lookup {
         let lookup = self.engine.get(slot, key);
         self.touched |= matches!(lookup, Lookup::Job(_));
+        self.found = match &lookup {
+            Lookup::Hit(found) => Expected::Known(found.record.len()),
+            Lookup::Miss(_) => Expected::Known(0),
+            Lookup::Job(_) => Expected::Cold,
+        };
         lookup
     }
 

@@ -6,7 +6,9 @@
 
 mod bad_input;
 mod command_line;
+mod damage;
 mod dev;
+mod disk;
 mod harness;
 mod kill_all;
 mod kill_one;

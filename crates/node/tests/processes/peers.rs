@@ -1,13 +1,24 @@
 //! Servers that do not belong: another secret, another cluster, another node.
 
 use super::harness::{TestCluster, alone, eventually, finish};
-use std::{fs, time::Duration};
+use std::{fs, net::SocketAddr, time::Duration};
 
-fn state(cluster: &TestCluster, of: &str) -> String {
+/// The line of a server in what the first one says.
+fn line(cluster: &TestCluster, of: &str) -> String {
     let table = finish(["status", "--server", &cluster.cluster(0).to_string()]);
     let row = table.out.lines().find(|line| line.starts_with(of)).map(str::to_owned);
-    let row = row.unwrap_or_else(|| panic!("{table:?}"));
-    row.split_whitespace().nth(1).unwrap_or_default().to_owned()
+    row.unwrap_or_else(|| panic!("{table:?}"))
+}
+
+fn state(cluster: &TestCluster, of: &str) -> String {
+    line(cluster, of).split_whitespace().nth(1).unwrap_or_default().to_owned()
+}
+
+/// Waits until a server is seen alive at this address: right after its end it may still be at the old one.
+fn wait_until_it_is_back(cluster: &TestCluster, of: &str, at: SocketAddr) {
+    eventually(&format!("{of} is back at {at}"), Duration::from_secs(20), || {
+        line(cluster, of).contains(&at.to_string()) && state(cluster, of) == "live"
+    });
 }
 
 #[test]
@@ -59,6 +70,37 @@ fn a_server_of_another_cluster_on_the_same_address_is_kept_out() {
 }
 
 #[test]
+fn two_servers_that_got_each_others_folders_are_told_apart() {
+    let _turn = alone();
+    let mut cluster = TestCluster::ready(3, &[]);
+    let mut pipe = cluster.pipe(0);
+    for key in 0..100 {
+        let set = pipe.call(&[b"SET", format!("key-{key}").as_bytes(), b"v"]).unwrap();
+        assert_eq!(set, clockwise_wire::resp::Reply::Simple("OK".into()));
+    }
+    (1..3).for_each(|server| cluster.kill(server));
+    let aside = cluster.folder.path().join("aside");
+    fs::rename(cluster.data(1), &aside).unwrap();
+    fs::rename(cluster.data(2), cluster.data(1)).unwrap();
+    fs::rename(&aside, cluster.data(2)).unwrap();
+    (1..3).for_each(|server| cluster.start(server, &[]));
+    (1..3).for_each(|server| cluster.wait_until_it_answers(server));
+    // Who a server is stands in its folder, and where it is it says itself, to those that it reaches: the two do not
+    // find each other, because each is where it looks for the other. The third makes a quorum with either.
+    wait_until_it_is_back(&cluster, "s2", cluster.cluster(2));
+    wait_until_it_is_back(&cluster, "s3", cluster.cluster(1));
+    cluster.wait_until_ready();
+    for server in 0..3 {
+        let mut pipe = cluster.pipe(server);
+        for key in 0..100 {
+            let get = pipe.call(&[b"GET", format!("key-{key}").as_bytes()]).unwrap();
+            assert_eq!(get, clockwise_wire::resp::Reply::Bulk("v".into()), "key-{key} through {server}");
+        }
+    }
+    cluster.serves();
+}
+
+#[test]
 fn a_server_that_moved_is_found_again() {
     let _turn = alone();
     let mut cluster = TestCluster::ready(3, &[]);
@@ -67,9 +109,7 @@ fn a_server_that_moved_is_found_again() {
     // Same folder, other ports: it says itself where it is.
     let moved = cluster.ports.of(5)[0];
     cluster.start(2, &["--port", &moved.port().to_string()]);
-    eventually("s3 is back", Duration::from_secs(20), || state(&cluster, "s3") == "live");
-    let table = finish(["status", "--server", &cluster.cluster(0).to_string()]);
-    assert!(table.out.contains(&moved.to_string()), "{}", table.out);
+    wait_until_it_is_back(&cluster, "s3", moved);
     for address in [moved, cluster.cluster(0)] {
         let reply = super::harness::Pipe::connect(address).unwrap().call(&[b"GET", b"a"]).unwrap();
         assert_eq!(reply, clockwise_wire::resp::Reply::Bulk("1".into()), "{address}");

@@ -6,8 +6,10 @@ use clockwise::client::is_ready;
 use clockwise_wire::resp::Reply;
 use std::{
     fs,
-    net::SocketAddr,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
     path::PathBuf,
+    process::Command,
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -72,7 +74,11 @@ impl TestCluster {
 
     /// Starts a server that is down; `more` flags win over those of the cluster.
     pub fn start(&mut self, server: usize, more: &[&str]) {
-        let mut command = clockwise();
+        self.start_with(clockwise(), server, more);
+    }
+
+    /// The same with a command that ends with the binary.
+    pub fn start_with(&mut self, mut command: Command, server: usize, more: &[&str]) {
         command.args(["start", "--stop-on-stdin-eof", "--data"]).arg(self.data(server));
         if !more.contains(&"--port") {
             command.args(["--port", &self.cluster(server).port().to_string()]);
@@ -80,7 +86,7 @@ impl TestCluster {
         if !more.contains(&"--cluster-secret-file") {
             command.arg("--cluster-secret-file").arg(self.folder.path().join("secret"));
         }
-        if !more.contains(&"--shards") {
+        if !more.contains(&"--shards") && !self.flags.iter().any(|flag| flag == "--shards") {
             command.args(["--shards", &self.shards.to_string()]);
         }
         command.args(&self.flags).args(more);
@@ -125,6 +131,18 @@ impl TestCluster {
 
     pub fn log(&self, server: usize) -> String {
         fs::read_to_string(self.folder.path().join(format!("server{server}.log"))).unwrap_or_default()
+    }
+
+    /// What `/metrics` says of one number: the sum over its lines that begin so.
+    pub fn metric(&self, server: usize, begins: &str) -> f64 {
+        let http = self.http(server);
+        let mut stream = TcpStream::connect(http).unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(begins)).collect();
+        assert!(!lines.is_empty(), "{begins} is not in\n{text}");
+        lines.iter().map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
 
     pub fn pipe(&self, server: usize) -> Pipe {

@@ -25,6 +25,12 @@ impl Pipe {
         Ok(Pipe { stream, parser: ReplyParser::new(), input: BytesMut::new() })
     }
 
+    /// The socket, when all replies have been read.
+    pub fn into_stream(self) -> TcpStream {
+        assert!(self.input.is_empty(), "a reply is left");
+        self.stream
+    }
+
     /// Sends all commands in one go.
     pub fn send(&mut self, commands: &[Vec<&[u8]>]) -> io::Result<()> {
         let mut bytes = Vec::new();
