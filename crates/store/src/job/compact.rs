@@ -4,9 +4,8 @@
 use super::{CompactResult, Done};
 use crate::{
     disk::{Disk, remove_if_there},
-    table::{self, Builder, BuilderOptions, Merge, MergeError, Table, Value},
+    table::{self, Builder, BuilderOptions, Merge, MergeError, Span, Table, Value},
 };
-use clockwise_core::ids::Lsn;
 use std::{io, sync::Arc};
 
 pub(crate) struct CompactJob {
@@ -57,16 +56,16 @@ impl CompactJob {
         let mut merge = Merge::new(&self.inputs)?;
         while let Some((key, value)) = merge.next_entry()? {
             match value {
-                Value::Record(record) => builder.add(&key, Some(&record))?,
+                Value::Record(record) => builder.add(key, Some(&record))?,
                 Value::Forgotten if self.bottom => {}
-                Value::Forgotten => builder.add(&key, None)?,
+                Value::Forgotten => builder.add(key, None)?,
             }
         }
         if builder.is_empty() {
             return Ok(None);
         }
-        let newest = self.inputs.iter().map(|table| table.info().newest).max();
-        let table = builder.finish(newest.unwrap_or(Lsn(0)))?;
+        let span = self.inputs.iter().map(|table| table.span()).reduce(Span::join);
+        let table = builder.finish(span.unwrap_or_default())?;
         disk.sync_dir(table::DIR)?;
         Ok(Some(Arc::new(table)))
     }
