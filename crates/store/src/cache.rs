@@ -1,19 +1,20 @@
 //! Decompressed blocks within a byte budget, replaced by the CLOCK rule with a small use count, so that a scan
 //! does not push out what is asked for again and again. One cache per shard: no lock. Memory is taken as blocks
-//! come in. Does not read and does not know what blocks mean.
+//! come in, and what the cache itself needs is part of the budget. Does not read and does not know what blocks mean.
 
 use bytes::Bytes;
 use hashbrown::HashTable;
 
-/// What a block costs beside its bytes, in bytes.
-const OVERHEAD_BYTES: usize = 96;
+/// What a block's allocation costs beside its bytes, in bytes: its reference count, and what the allocator adds.
+const BLOCK_OVERHEAD_BYTES: usize = 64;
 /// Passes of the hand that a much used block survives.
 const MAX_USES: u8 = 3;
 
 /// A cache.
 pub struct Cache {
     budget_bytes: usize,
-    used_bytes: usize,
+    /// Of the blocks with their allocations.
+    block_bytes: usize,
     places: HashTable<u32>,
     blocks: Vec<Cached>,
     free: Vec<u32>,
@@ -32,7 +33,7 @@ impl Cache {
     pub fn new(budget_bytes: usize) -> Cache {
         Cache {
             budget_bytes,
-            used_bytes: 0,
+            block_bytes: 0,
             places: HashTable::new(),
             blocks: Vec::new(),
             free: Vec::new(),
@@ -40,9 +41,52 @@ impl Cache {
         }
     }
 
-    /// Bytes that it takes.
+    /// Bytes that it takes: blocks, and what it needs to find them.
     pub fn used_bytes(&self) -> usize {
-        self.used_bytes
+        self.block_bytes + self.own_bytes()
+    }
+
+    /// The most that it may take, in bytes.
+    pub fn budget_bytes(&self) -> usize {
+        self.budget_bytes
+    }
+
+    fn own_bytes(&self) -> usize {
+        let lists = size_of::<Cached>() * self.blocks.capacity() + 4 * self.free.capacity();
+        lists + self.places.allocation_size()
+    }
+
+    /// Changes the budget; what is too much falls out at once.
+    pub fn set_budget(&mut self, budget_bytes: usize) {
+        let shrinks = budget_bytes < self.budget_bytes;
+        self.budget_bytes = budget_bytes;
+        if shrinks {
+            // Lists that were made for more may be a large part of what is left.
+            while self.used_bytes() > budget_bytes && self.block_bytes > 0 {
+                let fits = (budget_bytes / 2).min(self.block_bytes - 1);
+                while self.block_bytes > fits.max(budget_bytes.saturating_sub(self.own_bytes())) {
+                    self.evict_one();
+                }
+                self.compact();
+            }
+            if self.block_bytes == 0 {
+                self.compact();
+            }
+        }
+    }
+
+    /// Makes its lists as small as what they hold.
+    fn compact(&mut self) {
+        self.blocks.retain(|cached| cached.bytes.is_some());
+        self.blocks.shrink_to_fit();
+        self.free = Vec::new();
+        self.hand = 0;
+        self.places = HashTable::with_capacity(self.blocks.len());
+        let blocks = &self.blocks;
+        let rehash = |&at: &u32| hash(blocks[at as usize].table, blocks[at as usize].block);
+        for at in 0..blocks.len() as u32 {
+            self.places.insert_unique(rehash(&at), at, rehash);
+        }
     }
 
     /// The block of this number of the table of this name.
@@ -58,14 +102,12 @@ impl Cache {
 
     /// Takes a block in, if it is not larger than an eighth of the budget and not there already.
     pub fn insert(&mut self, table: u64, block: u32, bytes: Bytes) {
-        let cost = bytes.len() + OVERHEAD_BYTES;
+        let cost = bytes.len() + BLOCK_OVERHEAD_BYTES;
         if cost > self.budget_bytes / 8 || self.get(table, block).is_some() {
             return;
         }
-        while self.used_bytes + cost > self.budget_bytes {
-            self.evict_one();
-        }
-        self.used_bytes += cost;
+        self.make_room(cost);
+        self.block_bytes += cost;
         let cached = Cached { table, block, uses: 0, bytes: Some(bytes) };
         let at = match self.free.pop() {
             Some(at) => {
@@ -80,6 +122,8 @@ impl Cache {
         let blocks = &self.blocks;
         let rehash = |&at: &u32| hash(blocks[at as usize].table, blocks[at as usize].block);
         self.places.insert_unique(hash(table, block), at, rehash);
+        // Its lists may have grown.
+        self.make_room(0);
     }
 
     /// Forgets all blocks of tables that are gone.
@@ -88,6 +132,12 @@ impl Cache {
             if self.blocks[at].bytes.is_some() && gone(self.blocks[at].table) {
                 self.remove(at);
             }
+        }
+    }
+
+    fn make_room(&mut self, cost: usize) {
+        while self.used_bytes() + cost > self.budget_bytes && self.block_bytes > 0 {
+            self.evict_one();
         }
     }
 
@@ -112,7 +162,7 @@ impl Cache {
             place.remove();
         }
         if let Some(bytes) = self.blocks[at].bytes.take() {
-            self.used_bytes -= bytes.len() + OVERHEAD_BYTES;
+            self.block_bytes -= bytes.len() + BLOCK_OVERHEAD_BYTES;
         }
         self.free.push(at as u32);
     }
@@ -125,25 +175,4 @@ fn hash(table: u64, block: u32) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn stays_within_its_budget_and_keeps_what_is_used() {
-        let mut cache = Cache::new(100_000);
-        let block = |byte| Bytes::from(vec![byte; 1000]);
-        cache.insert(1, 0, block(7));
-        for number in 1..2000 {
-            assert_eq!(cache.get(1, 0), Some(&block(7)), "the hot block stays");
-            cache.insert(2, number, block(1));
-            assert!(cache.used_bytes() <= 100_000);
-        }
-        assert_eq!(cache.get(2, 1), None);
-        assert_eq!(cache.get(2, 1999), Some(&block(1)));
-        cache.purge(|table| table == 2);
-        assert_eq!(cache.get(2, 1999), None);
-        assert_eq!(cache.used_bytes(), 1000 + OVERHEAD_BYTES);
-        cache.insert(3, 0, Bytes::from(vec![0; 50_000]));
-        assert_eq!(cache.get(3, 0), None, "too large to be taken in");
-    }
-}
+mod tests;

@@ -111,6 +111,7 @@ impl Engine {
             compression: options.compression,
             block_bytes: options.block_bytes,
             bloom_bits_per_key: options.bloom_bits_per_key,
+            flat_index_bytes: options.flat_index_bytes,
         };
         let memtable_bytes = options.memtable_bytes * cells.len() / usize::from(CELLS);
         let settings = Settings {

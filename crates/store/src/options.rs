@@ -7,7 +7,7 @@ use crate::{
 };
 use clockwise_core::canary::Canary;
 
-/// How blocks of new tables are compressed. Tables say it per block, so both kinds live side by side.
+/// How blocks of new tables are compressed. Tables say it per block, so all kinds live side by side.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Compression {
     /// Not at all.
@@ -15,6 +15,12 @@ pub enum Compression {
     /// LZ4, unless it saves nothing.
     #[default]
     Lz4,
+    /// Zstandard, unless it saves nothing: about a quarter smaller than LZ4 in blocks of 4 KiB, and some five times
+    /// slower to read. Needs the feature `zstd` of this crate, which is on by default.
+    Zstd {
+        /// 1 (fast) to 19 (slow).
+        level: u8,
+    },
 }
 
 /// Settings; byte figures are for the whole server.
@@ -37,6 +43,9 @@ pub struct Options {
     pub log_bytes: u64,
     /// Target size of a block before compression, in bytes.
     pub block_bytes: usize,
+    /// Memory that the index of a table may take whole, in bytes; of a larger one only a list of its partitions stays
+    /// in memory, and these are read through the cache.
+    pub flat_index_bytes: usize,
     /// Bits per key of new Bloom filters.
     pub bloom_bits_per_key: u32,
     /// Writes are refused when less than this many bytes of the disk are free ...
@@ -61,6 +70,7 @@ impl Default for Options {
             first_segment_bytes: 1 << 20,
             log_bytes: 512 << 20,
             block_bytes: 4096,
+            flat_index_bytes: 1 << 20,
             bloom_bits_per_key: 10,
             reserve_bytes: 1 << 30,
             reserve_percent: 5,
@@ -77,6 +87,14 @@ impl Options {
         }
         if self.block_bytes < 256 || self.block_bytes > BLOCK_TARGET_BYTES {
             return Err(OpenError::Options("block_bytes must be 256 to 65536"));
+        }
+        if let Compression::Zstd { level } = self.compression {
+            if !cfg!(feature = "zstd") {
+                return Err(OpenError::Options("compression with zstd is left out of this build"));
+            }
+            if !(1..=19).contains(&level) {
+                return Err(OpenError::Options("the level of zstd must be 1 to 19"));
+            }
         }
         if !(1..=64).contains(&self.bloom_bits_per_key) {
             return Err(OpenError::Options("bloom_bits_per_key must be 1 to 64"));

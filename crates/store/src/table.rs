@@ -1,4 +1,5 @@
-//! One SSTable: sorted entries of one cell in checksummed blocks, with an index and a Bloom filter in memory.
+//! One SSTable: sorted entries of one cell in checksummed blocks, with an index and a Bloom filter in memory; of a
+//! large index only the list of its partitions.
 //!
 //! A table never changes. A damaged part answers [`LoadError::Damaged`] for the keys it could hold, never
 //! "absent", and hides nothing else. The format stands in `docs/formats/sstable.md`. Does not cache, does not
@@ -17,25 +18,34 @@ use std::sync::Arc;
 mod block;
 mod bloom;
 mod builder;
+mod compress;
+mod damage;
 mod envelope;
+mod fences;
 mod index;
 mod info;
 mod key;
 mod merge;
+mod properties;
 mod reader;
 mod stream;
+#[cfg(test)]
+mod tests;
+mod v1;
 
 pub use block::Value;
 pub use bloom::hash;
 pub use builder::{Builder, BuilderOptions};
+pub use damage::Damage;
 pub use info::TableInfo;
 pub use key::KeyRef;
 pub use merge::{Merge, MergeError};
+pub use properties::{Properties, SlotCount, Span};
 pub use reader::open;
-pub(crate) use stream::Stream;
+pub use stream::Stream;
 
 /// Version byte of the format.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// Bytes before the first block.
 pub(crate) const HEADER_BYTES: u64 = 16;
 /// Bytes behind the last section.
@@ -55,9 +65,31 @@ pub struct Table {
 /// What is there when the table could be opened.
 struct Body {
     file: Box<dyn DiskFile>,
+    version: u8,
     index: Index,
     /// `None` if the filter is damaged: then nothing is excluded.
     filter: Option<Bloom>,
+    /// Version 1 has none.
+    properties: Option<Properties>,
+}
+
+/// Where a block of a table lies: a block of data, or a partition of the index.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// Its number among the table's blocks, or among its partitions with [`Place::PARTITION`] set: a name for caches.
+    pub number: u32,
+    offset: u64,
+    length: u32,
+}
+
+impl Place {
+    /// The bit that tells a partition's number from a block's.
+    pub const PARTITION: u32 = 1 << 31;
+
+    /// Whether this is a partition of the index.
+    pub fn is_partition(self) -> bool {
+        self.number & Place::PARTITION != 0
+    }
 }
 
 /// What a table knows about a key without reading a block.
@@ -66,7 +98,9 @@ pub enum Guess {
     /// It is not in this table: outside of its range, or excluded by the Bloom filter.
     Absent,
     /// If it is in this table, it is in this block.
-    Block(u32),
+    Block(Place),
+    /// [`Table::locate`] answers the block from this partition.
+    Partition(Place),
     /// The table could hold it, and cannot be read.
     Broken,
 }
@@ -80,6 +114,18 @@ impl Table {
     /// What the manifest keeps of it.
     pub fn info(&self) -> &TableInfo {
         &self.info
+    }
+
+    /// What it says about itself beyond that; `None` if it is broken or of version 1.
+    pub fn properties(&self) -> Option<&Properties> {
+        self.body.as_ref()?.properties.as_ref()
+    }
+
+    /// From when its entries are, as far as it says so.
+    pub fn span(&self) -> Span {
+        let (oldest, times) =
+            self.properties().map(|properties| (properties.oldest, properties.times)).unwrap_or_default();
+        Span { oldest, newest: self.info.newest, times }
     }
 
     /// Its file.
@@ -104,11 +150,17 @@ impl Table {
         first.is_none_or(|first| first <= slot) && last.is_none_or(|last| slot <= last)
     }
 
-    /// Bytes of memory that its index and filter take.
+    /// Bytes of memory that it takes: index, filter, properties, and what is kept of every table.
     pub fn memory_bytes(&self) -> usize {
-        self.body.as_ref().map_or(0, |body| {
-            body.index.memory_bytes() + body.filter.as_ref().map_or(0, |filter| filter.bytes().len())
+        let own = size_of::<Table>() + self.path.capacity() + self.info.first.len() + self.info.last.len();
+        own + self.body.as_ref().map_or(0, |body| {
+            let filter = body.filter.as_ref().map_or(0, |filter| filter.bytes().len());
+            body.index.memory_bytes() + filter + body.properties.as_ref().map_or(0, Properties::memory_bytes)
         })
+    }
+
+    fn body(&self) -> Result<&Body, LoadError> {
+        self.body.as_ref().ok_or(LoadError::Damaged)
     }
 
     /// Where the key could be; `hash` is [`hash`] of it.
@@ -121,18 +173,55 @@ impl Table {
         if body.filter.as_ref().is_some_and(|filter| !filter.may_hold(hash)) {
             return Guess::Absent;
         }
-        body.index.find(key).map_or(Guess::Absent, Guess::Block)
+        match body.index.find(key) {
+            Some(place) if place.is_partition() => Guess::Partition(place),
+            Some(place) => Guess::Block(place),
+            None => Guess::Broken,
+        }
     }
 
-    /// Reads, verifies and decompresses a block.
-    pub fn read_block(&self, block: u32) -> Result<Bytes, LoadError> {
-        let body = self.body.as_ref().ok_or(LoadError::Damaged)?;
-        let (offset, length) = body.index.place(block).ok_or(LoadError::Damaged)?;
-        let mut bytes = vec![0; length];
-        match body.file.read_at(&mut bytes, offset) {
-            Ok(read) if read == length => {
-                envelope::open(self.owner, offset, bytes, BLOCK_BYTES).ok_or(LoadError::Damaged)
+    /// The block that could hold a key, as a partition of the index says; `raw` is what [`Table::read_block`] read of it.
+    #[inline]
+    pub fn locate(&self, partition: Place, raw: &Bytes, key: KeyRef<'_>) -> Result<Place, LoadError> {
+        match &self.body()?.index {
+            Index::Partitioned(list) => {
+                list.locate(partition.number & !Place::PARTITION, raw, key).map_err(|_| LoadError::Damaged)
             }
+            Index::Flat(_) => Err(LoadError::Damaged),
+        }
+    }
+
+    /// Reads, verifies and decompresses a block of data or a partition.
+    pub fn read_block(&self, place: Place) -> Result<Bytes, LoadError> {
+        self.open_block(place, &self.read(place.offset, place.length as usize)?)
+    }
+
+    fn open_block(&self, place: Place, sealed: &[u8]) -> Result<Bytes, LoadError> {
+        let raw = envelope::open(self.owner, place.offset, sealed, BLOCK_BYTES).ok_or(LoadError::Damaged)?;
+        if self.body()?.version == 1 { v1::block(&raw).map_err(|_| LoadError::Damaged) } else { Ok(raw) }
+    }
+
+    /// The blocks that a partition lists, with the fence before each.
+    fn read_partition(&self, place: Place) -> Result<Vec<(Vec<u8>, Place)>, LoadError> {
+        match &self.body()?.index {
+            Index::Partitioned(list) => {
+                let raw = self.read_block(place)?;
+                list.blocks(place.number & !Place::PARTITION, &raw).map_err(|_| LoadError::Damaged)
+            }
+            Index::Flat(_) => Err(LoadError::Damaged),
+        }
+    }
+
+    /// Bytes of the file.
+    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, LoadError> {
+        let file = &self.body()?.file;
+        // A partition is believed about a length only within the file.
+        if offset.checked_add(length as u64).is_none_or(|end| end > self.info.file_bytes) {
+            return Err(LoadError::Damaged);
+        }
+        let mut bytes = vec![0; length];
+        match file.read_at(&mut bytes, offset) {
+            Ok(read) if read == length => Ok(bytes),
             Ok(_) => Err(LoadError::Damaged),
             Err(_) => Err(LoadError::Io),
         }
@@ -144,20 +233,20 @@ impl Table {
         block::find(block, key, hash).map_err(|_| LoadError::Damaged)
     }
 
-    /// Entries from the first key on, for merging.
-    pub(crate) fn stream(self: &Arc<Table>) -> Stream {
-        Stream::new(Arc::clone(self))
+    /// Entries from the first one on.
+    pub fn stream(self: &Arc<Table>) -> Stream {
+        Stream::new(Arc::clone(self), None)
     }
 
-    /// Entries from the first stored key on that is not smaller than this one.
-    pub(crate) fn stream_from(self: &Arc<Table>, stored: &[u8]) -> Stream {
-        Stream::from(Arc::clone(self), stored)
+    /// Entries from the first one that is not before the key on.
+    pub fn stream_from(self: &Arc<Table>, key: KeyRef<'_>) -> Stream {
+        Stream::new(Arc::clone(self), Some(key))
     }
 
     /// Reads every block and says whether all are good.
     pub fn verify(self: &Arc<Table>) -> Result<(), LoadError> {
-        let mut stream = self.stream();
-        while stream.next()?.is_some() {}
+        let (mut stream, mut key) = (self.stream(), Vec::new());
+        while stream.next(&mut key)?.is_some() {}
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The read path behind the memtables: tables newest first, each by key range, Bloom filter, index, cached
-//! block; the first block that is not cached makes the rest of the lookup a job.
+//! block (of a large table: cached partition of the index, cached block); the first one that is not cached makes the
+//! rest of the lookup a job.
 //!
 //! A job sees the tables of its beginning. When it comes back, whatever was written or flushed since is looked
 //! at first, so an answer is never older than the question, whichever order things finish in.
@@ -7,7 +8,7 @@
 use super::Engine;
 use crate::{
     job::{Job, ReadDone, ReadJob},
-    table::{self, Guess, KeyRef, Table, Value},
+    table::{self, Guess, KeyRef, Place, Table, Value},
 };
 use bytes::Bytes;
 use clockwise_core::{
@@ -18,11 +19,25 @@ use clockwise_core::{
 /// What the tables in memory say.
 enum Search {
     Answer(Option<Bytes>, Probe),
+    /// The disk must be asked.
+    Disk(Unread, Probe),
+}
+
+/// Where a search in memory came to its end.
+#[derive(Clone, Copy)]
+struct Unread {
     /// The tables from this one on must be asked.
-    Disk(usize, Probe),
+    from: usize,
+    /// The block of the first of them, if a cached partition told it.
+    block: Option<Place>,
 }
 
 impl Engine {
+    /// Changes what the block cache may take, in bytes; what is too much falls out at once.
+    pub fn set_cache_bytes(&mut self, budget_bytes: usize) {
+        self.cache.set_budget(budget_bytes);
+    }
+
     /// Looks a key up that no memtable has.
     pub(super) fn look_in_tables(&mut self, place: usize, key: KeyRef<'_>) -> Lookup {
         match self.search(place, key) {
@@ -37,11 +52,11 @@ impl Engine {
                     None => Lookup::Miss(probe),
                 }
             }
-            Search::Disk(from, probe) => {
+            Search::Disk(unread, probe) => {
                 let id = JobId(self.next_job);
                 self.next_job += 1;
                 self.stats.cold_reads += 1;
-                self.read_on_disk(id, place, key, from, probe);
+                self.read_on_disk(id, place, key, unread, probe);
                 Lookup::Job(id)
             }
         }
@@ -54,43 +69,54 @@ impl Engine {
             return Search::Answer(None, probe);
         }
         let hash = table::hash(key);
-        for (at, table) in cell.tables.iter().enumerate() {
+        for (from, table) in cell.tables.iter().enumerate() {
             if cell.hides(key.slot, table.info().newest) {
                 // Older ones are hidden as well.
                 break;
             }
-            match table.guess(key, hash) {
+            let unread = |block| Unread { from, block };
+            let block = match table.guess(key, hash) {
                 Guess::Absent => {
                     probe.bloom_skips = probe.bloom_skips.saturating_add(1);
                     self.stats.bloom_skips += 1;
+                    continue;
                 }
-                Guess::Broken => return Search::Disk(at, probe),
-                Guess::Block(block) => {
-                    let Some(bytes) = self.cache.get(table.owner(), block) else {
-                        return Search::Disk(at, probe);
+                Guess::Broken => return Search::Disk(unread(None), probe),
+                Guess::Block(block) => block,
+                Guess::Partition(partition) => {
+                    let raw = self.cache.get(table.owner(), partition.number);
+                    // What is wrong with a partition the job finds as well, and reports it.
+                    let Some(Ok(block)) = raw.map(|raw| table.locate(partition, raw, key)) else {
+                        return Search::Disk(unread(None), probe);
                     };
-                    probe.tables_read = probe.tables_read.saturating_add(1);
-                    match Table::find(bytes, key, hash) {
-                        Ok(Some(Value::Record(record))) => return Search::Answer(Some(record), probe),
-                        Ok(Some(Value::Forgotten)) => return Search::Answer(None, probe),
-                        Ok(None) => self.stats.bloom_false += 1,
-                        // The job finds the same and reports it.
-                        Err(_) => return Search::Disk(at, probe),
-                    }
+                    block
                 }
+            };
+            let Some(bytes) = self.cache.get(table.owner(), block.number) else {
+                return Search::Disk(unread(Some(block)), probe);
+            };
+            probe.tables_read = probe.tables_read.saturating_add(1);
+            match Table::find(bytes, key, hash) {
+                Ok(Some(Value::Record(record))) => return Search::Answer(Some(record), probe),
+                Ok(Some(Value::Forgotten)) => return Search::Answer(None, probe),
+                Ok(None) => self.stats.bloom_false += 1,
+                // The job finds the same and reports it.
+                Err(_) => return Search::Disk(unread(Some(block)), probe),
             }
         }
         Search::Answer(None, probe)
     }
 
-    fn read_on_disk(&mut self, id: JobId, place: usize, key: KeyRef<'_>, from: usize, probe: Probe) {
+    fn read_on_disk(&mut self, id: JobId, place: usize, key: KeyRef<'_>, unread: Unread, probe: Probe) {
         let cell = &self.cells[place];
-        let shown = cell.tables[from..].iter().filter(|table| !cell.hides(key.slot, table.info().newest));
+        let shown =
+            cell.tables[unread.from..].iter().filter(|table| !cell.hides(key.slot, table.info().newest));
         let job = ReadJob {
             id,
             slot: key.slot,
             key: Bytes::copy_from_slice(key.key),
             tables: shown.cloned().collect(),
+            block: unread.block,
             flushed: cell.flushed,
             probe,
         };
@@ -123,7 +149,7 @@ impl Engine {
                 Search::Answer(record, probe) => {
                     (Ok(record.map(|record| Found { record, lsn: Lsn(0), probe })), probe)
                 }
-                Search::Disk(from, probe) => return self.read_on_disk(id, place, key, from, probe),
+                Search::Disk(unread, probe) => return self.read_on_disk(id, place, key, unread, probe),
             }
         } else {
             (result.map(|record| record.map(|record| Found { record, lsn: Lsn(0), probe })), probe)

@@ -34,6 +34,11 @@ impl Entry {
         KeyRef { slot: self.slot, key: &self.data[..usize::from(self.key_bytes)] }
     }
 
+    /// The position of the change.
+    pub(crate) fn lsn(&self) -> Lsn {
+        self.lsn
+    }
+
     /// The record; `None` if the key was forgotten.
     pub(crate) fn record(&self) -> Option<&[u8]> {
         (!self.forgotten).then(|| &self.data[usize::from(self.key_bytes)..])

@@ -35,8 +35,8 @@ pub struct Scanned {
     pub record: Bytes,
 }
 
-/// An entry on its way: stored key, and the record unless the key was forgotten.
-type Head = (Bytes, Option<Bytes>);
+/// An entry of a memtable on its way: stored key and value.
+type Head = (Vec<u8>, Value);
 
 enum Source {
     /// Sorted entries of the active memtable.
@@ -50,7 +50,10 @@ struct Input {
     source: Source,
     /// Its last change: what was dropped after it shows nothing.
     newest: Lsn,
-    head: Option<Head>,
+    /// The stored key that it stands at; means nothing at its end.
+    key: Vec<u8>,
+    /// What it has for the key; `None` at its end.
+    value: Option<Value>,
 }
 
 /// A scan under way; see the module.
@@ -81,13 +84,9 @@ impl Engine {
         let closed =
             |frozen: &Arc<Frozen>| Input::new(Source::Closed(Arc::clone(frozen)), frozen.memtable.last());
         inputs.extend(cell.frozen.iter().map(closed));
-        let (low, high) = (range.low(), range.high());
-        let tables = cell.tables.iter().filter(|table| {
-            let info = table.info();
-            info.first.as_ref() <= high.as_slice() && info.last.as_ref() >= low.as_slice()
-        });
+        let tables = cell.tables.iter().filter(|table| range.meets(table));
         let stream = |table: &Arc<Table>| {
-            Input::new(Source::Table(Box::new(table.stream_from(&low))), table.info().newest)
+            Input::new(Source::Table(Box::new(table.stream_from(range.from()))), table.info().newest)
         };
         inputs.extend(tables.map(stream));
         self.stats.scans += 1;
@@ -101,14 +100,16 @@ impl ScanRange {
         ScanRange { first: slot, last: slot, after: None }
     }
 
-    /// No stored key of the range is smaller.
-    fn low(&self) -> Vec<u8> {
-        stored(self.first, self.after.as_deref().unwrap_or_default())
+    /// No key of the range is before this one.
+    fn from(&self) -> KeyRef<'_> {
+        KeyRef { slot: self.first, key: self.after.as_deref().unwrap_or_default() }
     }
 
-    /// Every stored key of the range is smaller (or it is the last slot's longest key, which none is above).
-    fn high(&self) -> Vec<u8> {
-        stored(self.last, &[0xff; clockwise_core::limits::KEY_BYTES])
+    /// Whether a table may hold keys of the range.
+    fn meets(&self, table: &Table) -> bool {
+        let info = table.info();
+        let begins = KeyRef::parse(&info.first).is_none_or(|first| first.slot <= self.last);
+        begins && self.from().cmp_stored(&info.last).is_le()
     }
 
     fn holds(&self, stored: &[u8]) -> bool {
@@ -129,7 +130,7 @@ fn copied<'a>(entries: impl Iterator<Item = &'a super::memtable::Entry>, range: 
     let mut heads: Vec<Head> = entries
         .map(|entry| (stored(entry.key().slot, entry.key().key), entry))
         .filter(|(key, _)| range.holds(key))
-        .map(|(key, entry)| (Bytes::from(key), entry.shared_record()))
+        .map(|(key, entry)| (key, entry.shared_record().map_or(Value::Forgotten, Value::Record)))
         .collect();
     heads.sort_unstable_by(|left, right| left.0.cmp(&right.0));
     heads
@@ -137,42 +138,33 @@ fn copied<'a>(entries: impl Iterator<Item = &'a super::memtable::Entry>, range: 
 
 impl Input {
     fn new(source: Source, newest: Lsn) -> Input {
-        Input { source, newest, head: None }
+        Input { source, newest, key: Vec::new(), value: None }
     }
 
-    /// Goes on to its next entry that was not dropped; answers the one before.
-    fn advance(&mut self, range: &ScanRange, drops: &[(Slot, Lsn)]) -> Result<Option<Head>, LoadError> {
-        let before = self.head.take();
+    /// Goes on to its next entry of the range that was not dropped.
+    fn advance(&mut self, range: &ScanRange, drops: &[(Slot, Lsn)]) -> Result<(), LoadError> {
         loop {
-            self.head = self.next(range)?;
-            let Some(slot) = self.head.as_ref().and_then(|(key, _)| KeyRef::parse(key)).map(|key| key.slot)
-            else {
-                break;
-            };
-            if !drops.iter().any(|&(dropped, at)| dropped == slot && self.newest < at) {
-                break;
+            self.value = self.next()?;
+            let Some(key) = self.value.as_ref().and_then(|_| KeyRef::parse(&self.key)) else { return Ok(()) };
+            if key.slot > range.last {
+                self.value = None;
+                return Ok(());
+            }
+            let dropped = drops.iter().any(|&(slot, at)| slot == key.slot && self.newest < at);
+            if !dropped && range.holds(&self.key) {
+                return Ok(());
             }
         }
-        Ok(before)
     }
 
-    fn next(&mut self, range: &ScanRange) -> Result<Option<Head>, LoadError> {
+    fn next(&mut self) -> Result<Option<Value>, LoadError> {
         Ok(match &mut self.source {
-            Source::Copied(heads) => heads.next(),
             Source::Closed(_) => None,
-            Source::Table(stream) => loop {
-                match stream.next()? {
-                    None => break None,
-                    Some((key, _)) if !range.holds(&key) => {
-                        let beyond = KeyRef::parse(&key).is_none_or(|key| key.slot > range.last);
-                        if beyond {
-                            break None;
-                        }
-                    }
-                    Some((key, Value::Record(record))) => break Some((key, Some(record))),
-                    Some((key, Value::Forgotten)) => break Some((key, None)),
-                }
-            },
+            Source::Table(stream) => stream.next(&mut self.key)?,
+            Source::Copied(heads) => heads.next().map(|(key, value)| {
+                self.key = key;
+                value
+            }),
         })
     }
 }
@@ -186,10 +178,14 @@ impl Scan {
         }
         let mut taken = 0;
         while taken < bytes {
-            let Some((stored, record)) = self.next_entry()? else { return Ok(false) };
-            let (Some(key), Some(record)) = (KeyRef::parse(&stored), record) else { continue };
-            taken += stored.len() + record.len();
-            page.push(Scanned { slot: key.slot, key: stored.slice(2..), record });
+            let Some(at) = self.newest()? else { return Ok(false) };
+            let input = &mut self.inputs[at];
+            if let (Some(Value::Record(record)), Some(key)) = (input.value.take(), KeyRef::parse(&input.key))
+            {
+                taken += input.key.len() + record.len();
+                page.push(Scanned { slot: key.slot, key: Bytes::copy_from_slice(key.key), record });
+            }
+            input.advance(&self.range, &self.drops)?;
         }
         Ok(true)
     }
@@ -206,23 +202,21 @@ impl Scan {
         Ok(())
     }
 
-    /// The next key with its newest entry.
-    fn next_entry(&mut self) -> Result<Option<Head>, LoadError> {
-        let mut newest: Option<(usize, &Bytes)> = None;
+    /// The input that has the newest entry of the next key; older ones are past the key then.
+    fn newest(&mut self) -> Result<Option<usize>, LoadError> {
+        let mut newest: Option<usize> = None;
         for (at, input) in self.inputs.iter().enumerate() {
-            if let Some((key, _)) = &input.head
-                && newest.is_none_or(|(_, smallest)| key < smallest)
-            {
-                newest = Some((at, key));
+            if input.value.is_some() && newest.is_none_or(|newest| input.key < self.inputs[newest].key) {
+                newest = Some(at);
             }
         }
-        let Some((at, key)) = newest else { return Ok(None) };
-        let key = key.clone();
-        for older in &mut self.inputs[at + 1..] {
-            if older.head.as_ref().is_some_and(|(other, _)| *other == key) {
+        let Some(at) = newest else { return Ok(None) };
+        let (front, older) = self.inputs.split_at_mut(at + 1);
+        for older in older {
+            if older.value.is_some() && older.key == front[at].key {
                 older.advance(&self.range, &self.drops)?;
             }
         }
-        self.inputs[at].advance(&self.range, &self.drops)
+        Ok(Some(at))
     }
 }

@@ -4,7 +4,7 @@
 use super::{CompactResult, Done};
 use crate::{
     disk::{Disk, remove_if_there},
-    table::{self, Builder, BuilderOptions, KeyRef, Merge, MergeError, Table, Value},
+    table::{self, Builder, BuilderOptions, KeyRef, Merge, MergeError, Span, Table, Value},
 };
 use clockwise_core::{ids::Lsn, slot::Slot};
 use std::{io, sync::Arc};
@@ -69,17 +69,17 @@ impl CompactJob {
         while let Some((input, (key, value))) = merge.next_from()? {
             match value {
                 // What hides the newest entry hides the older ones of the key as well.
-                _ if self.is_dropped(&key, input) => {}
-                Value::Record(record) => builder.add(&key, Some(&record))?,
+                _ if self.is_dropped(key, input) => {}
+                Value::Record(record) => builder.add(key, Some(&record))?,
                 Value::Forgotten if self.bottom => {}
-                Value::Forgotten => builder.add(&key, None)?,
+                Value::Forgotten => builder.add(key, None)?,
             }
         }
         if builder.is_empty() {
             return Ok(None);
         }
-        let newest = self.inputs.iter().map(|table| table.info().newest).max();
-        let table = builder.finish(newest.unwrap_or(Lsn(0)))?;
+        let span = self.inputs.iter().map(|table| table.span()).reduce(Span::join);
+        let table = builder.finish(span.unwrap_or_default())?;
         disk.sync_dir(table::DIR)?;
         Ok(Some(Arc::new(table)))
     }

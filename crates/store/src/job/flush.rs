@@ -5,7 +5,7 @@ use super::Done;
 use crate::{
     disk::{Disk, remove_if_there},
     engine::cell::Frozen,
-    table::{self, Builder, BuilderOptions, Table},
+    table::{self, Builder, BuilderOptions, Span, Table},
 };
 use std::{io, sync::Arc};
 
@@ -33,12 +33,14 @@ impl FlushJob {
         }
         let mut builder = Builder::new(disk, self.cell, self.number, memtable.len() as u64, self.builder)?;
         let mut key = Vec::new();
+        let mut oldest = memtable.last();
         for entry in memtable.sorted() {
             key.clear();
             entry.key().store(&mut key);
             builder.add(&key, entry.record())?;
+            oldest = oldest.min(entry.lsn());
         }
-        let table = builder.finish(memtable.last())?;
+        let table = builder.finish(Span { oldest, newest: memtable.last(), times: None })?;
         disk.sync_dir(table::DIR)?;
         Ok(Some(Arc::new(table)))
     }

@@ -1,7 +1,7 @@
 //! A lookup in the tables that an engine could not answer from memory. Runs to its end elsewhere and brings
 //! the blocks that it read along, for the cache.
 
-use crate::table::{self, Guess, KeyRef, Table, Value};
+use crate::table::{self, Guess, KeyRef, Place, Table, Value};
 use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
@@ -16,6 +16,8 @@ pub(crate) struct ReadJob {
     pub(crate) key: Bytes,
     /// The tables to ask, newest first.
     pub(crate) tables: Vec<Arc<Table>>,
+    /// Which block of the first of them to look at, if the engine knows it from a partition of the index.
+    pub(crate) block: Option<Place>,
     /// What the cell had flushed when the lookup began.
     pub(crate) flushed: Lsn,
     pub(crate) probe: Probe,
@@ -28,42 +30,65 @@ pub(crate) struct ReadDone {
     pub(crate) flushed: Lsn,
     pub(crate) result: Result<Option<Bytes>, LoadError>,
     pub(crate) probe: Probe,
-    /// Table, number and bytes of each block that was read.
+    /// Table, number and bytes of each block or partition that was read.
     pub(crate) blocks: Vec<(u64, u32, Bytes)>,
     /// Blocks that did not hold the key although the filter let it pass.
     pub(crate) false_blocks: u64,
 }
 
 impl ReadJob {
-    pub(super) fn run(self) -> ReadDone {
-        let ReadJob { id, slot, key, tables, flushed, mut probe } = self;
-        let mut blocks = Vec::new();
-        let mut false_blocks = 0;
-        let wanted = KeyRef { slot, key: &key };
-        let hash = table::hash(wanted);
-        let mut look = || -> Result<Option<Bytes>, LoadError> {
-            for table in &tables {
-                let block = match table.guess(wanted, hash) {
-                    Guess::Absent => {
-                        probe.bloom_skips = probe.bloom_skips.saturating_add(1);
-                        continue;
-                    }
-                    Guess::Broken => return Err(LoadError::Damaged),
-                    Guess::Block(block) => block,
-                };
-                probe.tables_read = probe.tables_read.saturating_add(1);
-                probe.disk_reads = probe.disk_reads.saturating_add(1);
-                let bytes = table.read_block(block)?;
-                blocks.push((table.owner(), block, bytes.clone()));
-                match Table::find(&bytes, wanted, hash)? {
-                    Some(Value::Record(record)) => return Ok(Some(record)),
-                    Some(Value::Forgotten) => return Ok(None),
-                    None => false_blocks += 1,
-                }
-            }
-            Ok(None)
-        };
-        let result = look();
+    pub(super) fn run(mut self) -> ReadDone {
+        let mut reading = Reading { probe: self.probe, blocks: Vec::new(), false_blocks: 0 };
+        let result =
+            reading.look(&self.tables, self.block.take(), KeyRef { slot: self.slot, key: &self.key });
+        let Reading { probe, blocks, false_blocks } = reading;
+        let ReadJob { id, slot, key, flushed, .. } = self;
         ReadDone { id, slot, key, flushed, result, probe, blocks, false_blocks }
+    }
+}
+
+struct Reading {
+    probe: Probe,
+    blocks: Vec<(u64, u32, Bytes)>,
+    false_blocks: u64,
+}
+
+impl Reading {
+    fn look(
+        &mut self,
+        tables: &[Arc<Table>],
+        mut known: Option<Place>,
+        key: KeyRef<'_>,
+    ) -> Result<Option<Bytes>, LoadError> {
+        let hash = table::hash(key);
+        for table in tables {
+            let place = match (known.take(), table.guess(key, hash)) {
+                (_, Guess::Absent) => {
+                    self.probe.bloom_skips = self.probe.bloom_skips.saturating_add(1);
+                    continue;
+                }
+                (_, Guess::Broken) => return Err(LoadError::Damaged),
+                (Some(place), _) | (None, Guess::Block(place)) => place,
+                (None, Guess::Partition(partition)) => {
+                    let raw = self.read(table, partition)?;
+                    table.locate(partition, &raw, key)?
+                }
+            };
+            self.probe.tables_read = self.probe.tables_read.saturating_add(1);
+            let block = self.read(table, place)?;
+            match Table::find(&block, key, hash)? {
+                Some(Value::Record(record)) => return Ok(Some(record)),
+                Some(Value::Forgotten) => return Ok(None),
+                None => self.false_blocks += 1,
+            }
+        }
+        Ok(None)
+    }
+
+    fn read(&mut self, table: &Table, place: Place) -> Result<Bytes, LoadError> {
+        self.probe.disk_reads = self.probe.disk_reads.saturating_add(1);
+        let bytes = table.read_block(place)?;
+        self.blocks.push((table.owner(), place.number, bytes.clone()));
+        Ok(bytes)
     }
 }

@@ -38,3 +38,8 @@ impl<'a> KeyRef<'a> {
         }
     }
 }
+
+/// The slot of a stored key; 0 if it is too short to have one.
+pub(super) fn slot_of(stored: &[u8]) -> u16 {
+    stored.first_chunk::<2>().map_or(0, |slot| u16::from_be_bytes(*slot))
+}

@@ -1,7 +1,6 @@
 //! Several tables of a cell as one sorted sequence: of entries with the same key only the newest comes out.
 
-use super::{Table, Value, stream::Stream};
-use bytes::Bytes;
+use super::{KeyRef, Table, Value, stream::Stream};
 use clockwise_core::storage::LoadError;
 use std::sync::Arc;
 
@@ -15,60 +14,77 @@ pub struct MergeError {
 }
 
 /// An entry (stored key and value), and the number of the table in the list that it comes from.
-pub(crate) type Origin = (usize, (Bytes, Value));
+pub(crate) type Origin<'a> = (usize, (&'a [u8], Value));
 
 /// The heads of the tables, newest table first.
 pub struct Merge {
     inputs: Vec<Input>,
+    /// The input whose head came out last and is still to be replaced.
+    given: Option<usize>,
 }
 
 struct Input {
     stream: Stream,
-    head: Option<(Bytes, Value)>,
+    /// The stored key of the head.
+    key: Vec<u8>,
+    /// `None` behind the last entry.
+    value: Option<Value>,
 }
 
 impl Input {
-    fn advance(&mut self) -> Result<Option<(Bytes, Value)>, MergeError> {
+    fn advance(&mut self) -> Result<(), MergeError> {
         let number = self.stream.number();
-        let next = self.stream.next().map_err(|error| MergeError { number, error })?;
-        Ok(std::mem::replace(&mut self.head, next))
+        self.value = self.stream.next(&mut self.key).map_err(|error| MergeError { number, error })?;
+        Ok(())
     }
 }
 
 impl Merge {
-    /// Begins a merge; the newest table comes first.
+    /// Begins a merge of all entries; the newest table comes first.
     pub fn new(tables: &[Arc<Table>]) -> Result<Merge, MergeError> {
-        let mut inputs = Vec::with_capacity(tables.len());
-        for table in tables {
-            let mut input = Input { stream: table.stream(), head: None };
+        Merge::of(tables.iter().map(Table::stream))
+    }
+
+    /// Begins a merge of the entries from a key on; the newest table comes first.
+    pub fn from(tables: &[Arc<Table>], key: KeyRef<'_>) -> Result<Merge, MergeError> {
+        Merge::of(tables.iter().map(|table| table.stream_from(key)))
+    }
+
+    fn of(streams: impl Iterator<Item = Stream>) -> Result<Merge, MergeError> {
+        let mut inputs = Vec::new();
+        for stream in streams {
+            let mut input = Input { stream, key: Vec::new(), value: None };
             input.advance()?;
             inputs.push(input);
         }
-        Ok(Merge { inputs })
+        Ok(Merge { inputs, given: None })
     }
 
-    /// The next key with its newest value.
-    pub fn next_entry(&mut self) -> Result<Option<(Bytes, Value)>, MergeError> {
+    /// The next stored key with its newest value.
+    pub fn next_entry(&mut self) -> Result<Option<(&[u8], Value)>, MergeError> {
         Ok(self.next_from()?.map(|(_, entry)| entry))
     }
 
     /// The same, with the number of the table (in the list) that it comes from.
-    pub(crate) fn next_from(&mut self) -> Result<Option<Origin>, MergeError> {
-        let mut newest: Option<(usize, &Bytes)> = None;
+    pub(crate) fn next_from(&mut self) -> Result<Option<Origin<'_>>, MergeError> {
+        if let Some(given) = self.given.take() {
+            self.inputs[given].advance()?;
+        }
+        let mut newest: Option<usize> = None;
         for (at, input) in self.inputs.iter().enumerate() {
-            if let Some((key, _)) = &input.head
-                && newest.is_none_or(|(_, smallest)| key < smallest)
-            {
-                newest = Some((at, key));
+            if input.value.is_some() && newest.is_none_or(|newest| input.key < self.inputs[newest].key) {
+                newest = Some(at);
             }
         }
-        let Some((at, key)) = newest else { return Ok(None) };
-        let key = key.clone();
-        for older in &mut self.inputs[at + 1..] {
-            if older.head.as_ref().is_some_and(|(other, _)| *other == key) {
+        let Some(at) = newest else { return Ok(None) };
+        let (front, older) = self.inputs.split_at_mut(at + 1);
+        for older in older {
+            if older.value.is_some() && older.key == front[at].key {
                 older.advance()?;
             }
         }
-        Ok(self.inputs[at].advance()?.map(|entry| (at, entry)))
+        self.given = Some(at);
+        let input = &mut self.inputs[at];
+        Ok(input.value.take().map(|value| (at, (&input.key[..], value))))
     }
 }

@@ -2,8 +2,8 @@
 //! the table (or only its filter) unusable, never the folder. Reads no data blocks.
 
 use super::{
-    Body, FOOTER_BYTES, HEADER_BYTES, Table, TableInfo, VERSION, bloom::Bloom, envelope, index::Index, owner,
-    path,
+    Body, FOOTER_BYTES, HEADER_BYTES, Properties, Table, TableInfo, VERSION, bloom::Bloom, envelope,
+    index::Index, owner, path, v1,
 };
 use crate::{
     checksum,
@@ -22,7 +22,10 @@ pub(super) struct Footer {
     pub(super) properties: (u64, u64),
 }
 
-const MAGIC: [u8; 8] = *b"CWTABLE\x01";
+/// The last bytes of a table: these and its version.
+const MAGIC: [u8; 7] = *b"CWTABLE";
+/// The first version, which is still read.
+const FIRST_VERSION: u8 = 1;
 
 /// The first bytes of a table: version, magic, checksum, name. This much stays the same in every version.
 pub(super) fn header(owner: u64, version: u8) -> [u8; HEADER_BYTES as usize] {
@@ -36,7 +39,7 @@ pub(super) fn header(owner: u64, version: u8) -> [u8; HEADER_BYTES as usize] {
 
 impl Footer {
     /// Appends the footer; `offset` is where it will lie.
-    pub(super) fn encode(&self, owner: u64, offset: u64, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, owner: u64, version: u8, offset: u64, out: &mut Vec<u8>) {
         let start = out.len();
         for (at, length) in [self.index, self.filter, self.properties] {
             out.extend_from_slice(&at.to_le_bytes());
@@ -46,12 +49,16 @@ impl Footer {
         let sum = checksum::bound(owner, offset, &out[start..]);
         out.extend_from_slice(&sum.to_le_bytes());
         out.extend_from_slice(&MAGIC);
+        out.push(version);
         debug_assert_eq!(out.len() - start, FOOTER_BYTES);
     }
 
-    fn decode(owner: u64, offset: u64, bytes: &[u8; FOOTER_BYTES]) -> Option<Footer> {
+    fn decode(owner: u64, version: u8, offset: u64, bytes: &[u8; FOOTER_BYTES]) -> Option<Footer> {
         let sum = u32::from_le_bytes(*bytes[52..].first_chunk()?);
-        if bytes[56..] != MAGIC || sum != checksum::bound(owner, offset, &bytes[..52]) {
+        if bytes[56..63] != MAGIC
+            || bytes[63] != version
+            || sum != checksum::bound(owner, offset, &bytes[..52])
+        {
             return None;
         }
         let field = |at: usize| bytes[at..].first_chunk().map(|field| u64::from_le_bytes(*field));
@@ -61,7 +68,7 @@ impl Footer {
 }
 
 /// Opens the table that `listed` describes. A table that is missing or damaged comes back as a broken one; only
-/// a disk error or a newer format is an error.
+/// a disk error, a newer format, or a compression that this build leaves out is an error.
 pub fn open(disk: &dyn Disk, cell: u16, listed: TableInfo) -> Result<Table, OpenError> {
     let path = path(cell, listed.number);
     let file = match disk.open(&path) {
@@ -71,52 +78,76 @@ pub fn open(disk: &dyn Disk, cell: u16, listed: TableInfo) -> Result<Table, Open
     };
     let owner = owner(cell, listed.number);
     match read_parts(&*file, owner, &listed) {
-        Ok(Some((index, filter))) => {
-            Ok(Table { owner, path, info: listed, body: Some(Body { file, index, filter }) })
+        Ok(Some(Parts { version, index, filter, properties })) => {
+            let body = Body { file, version, index, filter, properties };
+            Ok(Table { owner, path, info: listed, body: Some(body) })
         }
         Ok(None) => Ok(Table::broken(cell, listed)),
         Err(PartsError::Newer(version)) => Err(OpenError::Newer { path, version }),
+        Err(PartsError::Zstd) => Err(OpenError::Options("a table needs zstd, which this build leaves out")),
         Err(PartsError::Io(error)) => Err(error.into()),
     }
 }
 
 enum PartsError {
     Newer(u8),
+    Zstd,
     Io(io::Error),
 }
 
-/// Index and filter; `None` if the table cannot be used.
-fn read_parts(
-    file: &dyn DiskFile,
-    owner: u64,
-    listed: &TableInfo,
-) -> Result<Option<(Index, Option<Bloom>)>, PartsError> {
-    let length = file.len().map_err(PartsError::Io)?;
+impl From<io::Error> for PartsError {
+    fn from(error: io::Error) -> PartsError {
+        PartsError::Io(error)
+    }
+}
+
+/// What is kept in memory.
+struct Parts {
+    version: u8,
+    index: Index,
+    filter: Option<Bloom>,
+    properties: Option<Properties>,
+}
+
+/// `None` if the table cannot be used.
+fn read_parts(file: &dyn DiskFile, owner: u64, listed: &TableInfo) -> Result<Option<Parts>, PartsError> {
+    let length = file.len()?;
     if length != listed.file_bytes || length < HEADER_BYTES + FOOTER_BYTES as u64 {
         return Ok(None);
     }
     let mut found = [0; HEADER_BYTES as usize];
     let mut footer = [0; FOOTER_BYTES];
     let footer_at = length - FOOTER_BYTES as u64;
-    read_exact_at(file, &mut found, 0).map_err(PartsError::Io)?;
-    if found != header(owner, found[0]) {
+    read_exact_at(file, &mut found, 0)?;
+    let version = found[0];
+    if found != header(owner, version) || version < FIRST_VERSION {
         return Ok(None);
     }
-    if found[0] > VERSION {
-        return Err(PartsError::Newer(found[0]));
+    if version > VERSION {
+        return Err(PartsError::Newer(version));
     }
-    read_exact_at(file, &mut footer, footer_at).map_err(PartsError::Io)?;
-    let Some(footer) = Footer::decode(owner, footer_at, &footer) else { return Ok(None) };
-    let section = |place| read_section(file, owner, place, footer_at).map_err(PartsError::Io);
-    let properties =
-        section(footer.properties)?.and_then(|raw| TableInfo::decode(&mut Reader::new(raw)).ok());
-    if properties.as_ref() != Some(listed) {
+    read_exact_at(file, &mut footer, footer_at)?;
+    let Some(footer) = Footer::decode(owner, version, footer_at, &footer) else { return Ok(None) };
+    let section = |place| read_section(file, owner, place, footer_at);
+    let Some(properties) = section(footer.properties)? else { return Ok(None) };
+    let (info, properties) = match version {
+        1 => (TableInfo::decode(&mut Reader::new(properties)).ok(), None),
+        _ => Properties::decode(properties).ok().unzip(),
+    };
+    if info.as_ref() != Some(listed) {
         return Ok(None);
+    }
+    if properties.as_ref().is_some_and(|properties| !super::compress::can_read(properties.kinds)) {
+        return Err(PartsError::Zstd);
     }
     let Some(index) = section(footer.index)? else { return Ok(None) };
-    let Ok(index) = Index::decode(&index, footer.index.0) else { return Ok(None) };
+    let index = match version {
+        1 => v1::index(&index, &listed.first, footer.index.0).map(Index::Flat),
+        _ => Index::decode(&index, footer.index.0),
+    };
+    let Ok(index) = index else { return Ok(None) };
     let filter = section(footer.filter)?.and_then(Bloom::parse);
-    Ok(Some((index, filter)))
+    Ok(Some(Parts { version, index, filter, properties }))
 }
 
 /// A section's raw bytes; `None` if it is damaged.
@@ -131,5 +162,5 @@ fn read_section(
     }
     let mut bytes = vec![0; length as usize];
     read_exact_at(file, &mut bytes, offset)?;
-    Ok(envelope::open(owner, offset, bytes, INDEX_BYTES))
+    Ok(envelope::open(owner, offset, &bytes, INDEX_BYTES))
 }

@@ -1,84 +1,154 @@
-//! All entries of a table in order, read in large pieces past the cache. Every block is verified; the first
-//! damaged one ends the stream with an error.
+//! Entries of a table in order, from the first one or from a key on, read in large pieces past the cache. Every
+//! block is verified; the first damaged one ends the stream with an error.
 
-use super::{KeyRef, Table, block, envelope};
-use crate::limits::{BLOCK_BYTES, STREAM_BYTES};
+use super::{KeyRef, Place, Table, block};
+use crate::limits::STREAM_BYTES;
 use bytes::Bytes;
 use clockwise_core::storage::LoadError;
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
+
+/// What is read at once at first when a stream begins at a key, in bytes; it doubles with each piece, as a stream
+/// that has gone on for a while is likely to go on.
+const FIRST_PIECE_BYTES: usize = 16 * 1024;
 
 /// A position in a table.
-pub(crate) struct Stream {
+pub struct Stream {
     table: Arc<Table>,
-    /// The next block that is not in `piece`.
-    next_block: u32,
-    /// Verified blocks of the piece that was read last, the next one at the end.
-    piece: Vec<Bytes>,
+    /// The key to begin at, until its block is there.
+    from: Option<Vec<u8>>,
+    places: Places,
+    /// Verified blocks of the piece that was read last.
+    piece: VecDeque<Bytes>,
+    piece_bytes: usize,
     block: Bytes,
     entry: usize,
 }
 
-impl Stream {
-    pub(super) fn new(table: Arc<Table>) -> Stream {
-        Stream { table, next_block: 0, piece: Vec::new(), block: Bytes::new(), entry: 0 }
+/// The places of a table's blocks from one on.
+pub(super) struct Places {
+    /// The next block or partition of the index that is in memory.
+    next: u32,
+    /// Blocks of the partition that was read last.
+    known: VecDeque<Place>,
+}
+
+impl Places {
+    /// All blocks, or those from the one that could hold a key.
+    pub(super) fn new(table: &Table, from: Option<KeyRef<'_>>) -> Result<Places, LoadError> {
+        let index = &table.body()?.index;
+        let mut places = Places { next: 0, known: VecDeque::new() };
+        let Some(key) = from else { return Ok(places) };
+        let place = index.find(key).ok_or(LoadError::Damaged)?;
+        places.next = place.number & !Place::PARTITION;
+        if place.is_partition() {
+            let block = table.locate(place, &table.read_block(place)?, key)?;
+            places.fill(table)?;
+            while places.known.front().is_some_and(|place| place.number < block.number) {
+                places.known.pop_front();
+            }
+        }
+        Ok(places)
     }
 
-    /// From the block on that could hold the first key that is not smaller; entries before it may come out.
-    pub(super) fn from(table: Arc<Table>, stored: &[u8]) -> Stream {
-        let index = table.body.as_ref().map(|body| &body.index);
-        let first = KeyRef::parse(stored).and_then(|key| index.map(|index| index.find(key)));
-        // Behind the last key there is no block: the stream begins at its end.
-        let next_block = first.map_or(0, |block| block.unwrap_or(u32::MAX));
-        Stream { next_block, ..Stream::new(table) }
+    /// Makes the next block known, if there is one.
+    fn fill(&mut self, table: &Table) -> Result<(), LoadError> {
+        if let Some(place) = table.body()?.index.place(self.next).filter(|_| self.known.is_empty()) {
+            if place.is_partition() {
+                self.known.extend(table.read_partition(place)?.into_iter().map(|(_, block)| block));
+            } else {
+                self.known.push_back(place);
+            }
+            self.next += 1;
+        }
+        Ok(())
+    }
+
+    /// The next block's place, which stays the next.
+    pub(super) fn peek(&mut self, table: &Table) -> Result<Option<Place>, LoadError> {
+        self.fill(table)?;
+        Ok(self.known.front().copied())
+    }
+
+    pub(super) fn skip(&mut self) {
+        self.known.pop_front();
+    }
+}
+
+impl Stream {
+    /// A stream that begins at a key, or at the first entry.
+    pub(super) fn new(table: Arc<Table>, from: Option<KeyRef<'_>>) -> Stream {
+        let from = from.map(|key| {
+            let mut stored = Vec::new();
+            key.store(&mut stored);
+            stored
+        });
+        let piece_bytes = if from.is_some() { FIRST_PIECE_BYTES } else { STREAM_BYTES };
+        let places = Places { next: 0, known: VecDeque::new() };
+        Stream { table, from, places, piece: VecDeque::new(), piece_bytes, block: Bytes::new(), entry: 0 }
     }
 
     /// The number of the table it reads.
-    pub(crate) fn number(&self) -> u64 {
+    pub fn number(&self) -> u64 {
         self.table.info.number
     }
 
-    /// The next entry: stored key and value.
-    pub(crate) fn next(&mut self) -> Result<Option<(Bytes, block::Value)>, LoadError> {
+    /// The next entry: its value, and its stored key in the place of what `key` holds; `None` behind the last.
+    pub fn next(&mut self, key: &mut Vec<u8>) -> Result<Option<block::Value>, LoadError> {
+        if let Some(from) = self.from.take() {
+            let result = self.seek(&from);
+            if result.is_err() {
+                // The error stays one when the caller asks again.
+                self.from = Some(from);
+                result?;
+            }
+        }
         loop {
             if !self.block.is_empty()
-                && let Some(found) = block::entry(&self.block, self.entry).map_err(|_| LoadError::Damaged)?
+                && let Some(value) =
+                    block::entry(&self.block, self.entry, key).map_err(|_| LoadError::Damaged)?
             {
                 self.entry += 1;
-                return Ok(Some(found));
+                return Ok(Some(value));
             }
             if self.piece.is_empty() && !self.read_piece()? {
                 return Ok(None);
             }
-            self.block = self.piece.pop().unwrap_or_default();
+            self.block = self.piece.pop_front().unwrap_or_default();
             self.entry = 0;
         }
     }
 
+    fn seek(&mut self, from: &[u8]) -> Result<(), LoadError> {
+        let key = KeyRef::parse(from).ok_or(LoadError::Damaged)?;
+        self.places = Places::new(&self.table, Some(key))?;
+        if self.read_piece()? {
+            self.block = self.piece.pop_front().unwrap_or_default();
+            self.entry = block::lower_bound(&self.block, key).map_err(|_| LoadError::Damaged)?;
+        }
+        Ok(())
+    }
+
     /// Reads the next blocks in one go; false behind the last.
     fn read_piece(&mut self) -> Result<bool, LoadError> {
-        let body = self.table.body.as_ref().ok_or(LoadError::Damaged)?;
-        let Some((start, first)) = body.index.place(self.next_block) else { return Ok(false) };
-        let (mut blocks, mut length) = (vec![(start, first)], first);
-        while let Some((offset, more)) = body.index.place(self.next_block + blocks.len() as u32)
-            && length + more <= STREAM_BYTES
-        {
-            blocks.push((offset, more));
-            length += more;
+        let Some(first) = self.places.peek(&self.table)? else { return Ok(false) };
+        let mut places = Vec::new();
+        let mut end = first.offset;
+        while let Some(place) = self.places.peek(&self.table)? {
+            let bytes = (place.offset - first.offset) as usize + place.length as usize;
+            if place.offset != end || (bytes > self.piece_bytes && !places.is_empty()) {
+                break;
+            }
+            end += u64::from(place.length);
+            places.push(place);
+            self.places.skip();
         }
-        let mut bytes = vec![0; length];
-        match body.file.read_at(&mut bytes, start) {
-            Ok(read) if read == length => {}
-            Ok(_) => return Err(LoadError::Damaged),
-            Err(_) => return Err(LoadError::Io),
+        let bytes = self.table.read(first.offset, (end - first.offset) as usize)?;
+        for place in &places {
+            let at = (place.offset - first.offset) as usize;
+            let sealed = &bytes[at..at + place.length as usize];
+            self.piece.push_back(self.table.open_block(*place, sealed)?);
         }
-        for &(offset, length) in blocks.iter().rev() {
-            let at = (offset - start) as usize;
-            let sealed = bytes[at..at + length].to_vec();
-            self.piece.push(
-                envelope::open(self.table.owner, offset, sealed, BLOCK_BYTES).ok_or(LoadError::Damaged)?,
-            );
-        }
-        self.next_block += blocks.len() as u32;
-        Ok(true)
+        self.piece_bytes = (2 * self.piece_bytes).min(STREAM_BYTES);
+        Ok(!places.is_empty())
     }
 }

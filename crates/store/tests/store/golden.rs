@@ -4,7 +4,7 @@
 
 use crate::harness::{Change, Op, Server, small};
 use clockwise_core::{slot::Slot, storage::Storage};
-use clockwise_store::{Disk, SimDisk, meta};
+use clockwise_store::{Disk, SimDisk, meta, table};
 use std::{fmt::Write, path::PathBuf, sync::Arc};
 
 fn slot() -> Slot {
@@ -41,15 +41,17 @@ fn folder() -> SimDisk {
     disk
 }
 
+/// What is written today, by format and version.
 const FILES: [(&str, &str); 4] = [
     ("log.v1", "log/0000000000000001.log"),
-    ("sstable.v1", "cells/00-000000000001.sst"),
+    ("sstable.v2", "cells/00-000000000001.sst"),
     ("manifest.v2", "cells/00.manifest"),
     ("meta.v1", "identity.meta"),
 ];
 
 /// Older versions of the same.
-const OLDER: [(&str, &str); 1] = [("manifest.v1", "cells/00.manifest")];
+const OLDER: [(&str, &str); 2] =
+    [("sstable.v1", "cells/00-000000000001.sst"), ("manifest.v1", "cells/00.manifest")];
 
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.hex"))
@@ -129,8 +131,8 @@ fn read_golden(older: &[(&str, &str)]) {
 fn a_newer_format_is_named_and_refused() {
     let disk = folder();
     let mut bytes = disk.bytes("cells/00-000000000001.sst").expect("it was written");
-    // A header of version 2, with the checksum that it would have.
-    bytes[0] = 2;
+    // A header of the next version, with the checksum that it would have.
+    bytes[0] = table::VERSION + 1;
     let mut bound = vec![];
     bound.extend_from_slice(&1u64.to_le_bytes());
     bound.extend_from_slice(&0u64.to_le_bytes());
@@ -139,5 +141,6 @@ fn a_newer_format_is_named_and_refused() {
     bytes[4..8].copy_from_slice(&sum.to_le_bytes());
     disk.put("cells/00-000000000001.sst", &bytes);
     let error = Server::open(Arc::new(disk), &small(1)).err().expect("refused");
-    assert!(error.to_string().contains("format version 2, which is newer"), "{error}");
+    let said = format!("format version {}, which is newer", table::VERSION + 1);
+    assert!(error.to_string().contains(&said), "{error}");
 }
