@@ -8,7 +8,7 @@
 
 use crate::{
     cache::Cache,
-    job::{Job, JobDone},
+    job::{CompactionFilter, Job, JobDone},
     limits::PENDING_LOG_BYTES,
     log::LogBatch,
     options::Options,
@@ -31,6 +31,7 @@ mod entry;
 mod lookup;
 pub(crate) mod memtable;
 mod plan;
+mod reclaim;
 mod scan;
 mod stats;
 
@@ -62,6 +63,11 @@ pub struct Engine {
     next_job: u64,
     /// Lookups that wait to be taken as jobs.
     reads: Vec<Job>,
+    /// The last drop of a slot that is not durable yet.
+    last_drop: Option<Lsn>,
+    /// A merge that goes on.
+    slices: Vec<Job>,
+    filter: Option<Arc<dyn CompactionFilter>>,
     /// Something happened after which background work may be due.
     work_due: bool,
     /// The cell that is being compacted; one at a time in a shard.
@@ -137,6 +143,9 @@ impl Engine {
             frozen_bytes: 0,
             next_job: 1,
             reads: Vec::new(),
+            last_drop: None,
+            slices: Vec::new(),
+            filter: None,
             work_due: true,
             compacting: None,
             gone: Vec::new(),
@@ -180,11 +189,21 @@ impl Engine {
     /// may be acknowledged).
     pub fn on_durable(&mut self, lsn: Lsn) {
         self.durable = self.durable.max(lsn);
+        if self.last_drop.is_some_and(|drop| drop <= self.durable) {
+            // Now its bytes may go.
+            self.last_drop = None;
+            self.work_due = true;
+        }
     }
 
     /// The log failed: from now on nothing is admitted. Reads go on.
     pub fn fail(&mut self) {
         self.failed = true;
+    }
+
+    /// The rule by which merges from now on may leave records out.
+    pub fn set_filter(&mut self, filter: Arc<dyn CompactionFilter>) {
+        self.filter = Some(filter);
     }
 
     /// To be called about once a second: what failed is tried again, and the disk's free space is looked at.
@@ -200,6 +219,7 @@ impl Engine {
     /// Jobs that are to be run: cold reads first, then background work. To be asked after every step.
     pub fn take_jobs(&mut self, jobs: &mut Vec<Job>) {
         jobs.append(&mut self.reads);
+        jobs.append(&mut self.slices);
         if self.refusals.get() >= REFUSALS_PER_TICK {
             self.tick();
         }
@@ -321,6 +341,9 @@ impl Storage for Engine {
         }
         for mutation in mutations {
             cell.apply(self.settings.hash_seed, slot, *mutation, lsn);
+            if matches!(mutation, Mutation::DropSlot) {
+                self.last_drop = Some(lsn);
+            }
         }
         self.active_bytes = self.active_bytes + cell.active.bytes() - before;
         if self.active_bytes >= self.settings.flush_bytes {

@@ -18,7 +18,8 @@ mod flush;
 mod read;
 
 pub(crate) use checkpoint::CheckpointJob;
-pub(crate) use compact::CompactJob;
+pub use compact::CompactionFilter;
+pub(crate) use compact::{CompactJob, CompactPlan};
 pub(crate) use flush::FlushJob;
 pub(crate) use read::{ReadDone, ReadJob};
 
@@ -57,7 +58,7 @@ pub struct JobDone {
 pub(crate) enum Work {
     Read(ReadJob),
     Flush(FlushJob),
-    Compact(CompactJob),
+    Compact(Box<CompactJob>),
     Checkpoint(CheckpointJob),
     Install {
         cell: u16,
@@ -74,9 +75,23 @@ pub(crate) type CompactResult = Result<Option<Arc<Table>>, Option<MergeError>>;
 
 pub(crate) enum Done {
     Read(ReadDone),
-    Flush { cell: u16, frozen: Arc<Frozen>, result: io::Result<Option<Arc<Table>>> },
-    Compact { cell: u16, inputs: Vec<Arc<Table>>, result: CompactResult },
-    Install { cell: u16, result: io::Result<()> },
+    Flush {
+        cell: u16,
+        frozen: Arc<Frozen>,
+        result: io::Result<Option<Arc<Table>>>,
+    },
+    /// A merge that goes on.
+    Compacting(Box<CompactJob>),
+    Compact {
+        cell: u16,
+        inputs: Vec<Arc<Table>>,
+        result: CompactResult,
+        filtered: u64,
+    },
+    Install {
+        cell: u16,
+        result: io::Result<()>,
+    },
     Checkpoint(io::Result<Part>),
     Remove(io::Result<()>),
     Space(io::Result<Space>),

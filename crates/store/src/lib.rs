@@ -40,7 +40,7 @@ pub mod table;
 pub use disk::{Disk, DiskFile, RealDisk, SimDisk, Space, SubDisk};
 pub use engine::{Engine, EngineStats, Flushed, Scan, ScanRange, Scanned};
 pub use error::{LogError, MetaError, OpenError};
-pub use job::{Job, JobDone, JobKind};
+pub use job::{CompactionFilter, Job, JobDone, JobKind};
 pub use log::{Log, LogBatch, LogStats};
 pub use open::{Opened, RecoveryReport, open};
 pub use options::{Compression, Options};

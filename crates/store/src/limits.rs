@@ -24,6 +24,8 @@ pub const LINES_BYTES: usize = 32 * 1024;
 pub const SHARDS: usize = CELLS as usize;
 /// Bytes that compaction and flush write between two syncs, so that a sync never has much to do.
 pub const SYNC_EVERY_BYTES: u64 = 8 * 1024 * 1024;
+/// Keys and records that one slice of a merge takes, in bytes: some milliseconds of work.
+pub const SLICE_BYTES: usize = 1024 * 1024;
 /// Bytes that compaction reads and writes at once.
 pub const STREAM_BYTES: usize = 256 * 1024;
 /// Bytes of the log between two looks at the disk's free space.

@@ -7,15 +7,20 @@ use super::{
     Engine,
     cell::{Edit, Installing},
     compaction::{self, Run},
+    reclaim,
 };
 use crate::{
     engine::Flushed,
-    job::{CompactJob, CompactResult, Done, FlushJob, Job, Work},
+    job::{CompactJob, CompactPlan, CompactResult, Done, FlushJob, Job, Work},
     limits::{COMPACT_RUNS, STALL_RUNS},
     table::Table,
 };
-use clockwise_core::storage::{LoadError, Loaded};
-use std::sync::Arc;
+use clockwise_core::{
+    ids::Lsn,
+    slot::Slot,
+    storage::{LoadError, Loaded},
+};
+use std::{ops::Range, sync::Arc};
 
 impl Engine {
     /// Closes the memtable that takes most memory.
@@ -117,21 +122,46 @@ impl Engine {
             let count = compaction::pick(&runs);
             (count > 0).then_some((cell.tables.len(), count, at))
         });
-        let Some((_, count, at)) = candidates.max() else { return };
-        let durable = self.durable;
+        let Some((_, count, at)) = candidates.max() else { return self.plan_reclaim(jobs) };
+        let drops = self.cells[at].durable_drops(self.durable);
+        self.merge(at, 0..count, false, drops, jobs);
+    }
+
+    /// Without anything to merge: is there a table with much that is dropped?
+    fn plan_reclaim(&mut self, jobs: &mut Vec<Job>) {
+        let candidates = (0..self.cells.len()).filter_map(|at| {
+            let cell = &self.cells[at];
+            let waste = reclaim::most_wasteful(cell, &cell.durable_drops(self.durable));
+            Some((waste.filter(|_| !cell.work.resting)?, at))
+        });
+        let Some((waste, at)) = candidates.max() else { return };
+        let drops = self.cells[at].durable_drops(self.durable);
+        self.merge(at, waste.table..waste.table + 1, waste.whole, drops, jobs);
+    }
+
+    fn merge(
+        &mut self,
+        at: usize,
+        tables: Range<usize>,
+        nothing_left: bool,
+        drops: Vec<(Slot, Lsn)>,
+        jobs: &mut Vec<Job>,
+    ) {
         let cell = &mut self.cells[at];
         let number = cell.next_number;
         cell.next_number += 1;
-        let job = CompactJob {
+        let plan = CompactPlan {
             cell: cell.number,
             number,
-            inputs: cell.tables[..count].to_vec(),
-            bottom: count == cell.tables.len(),
-            drops: cell.durable_drops(durable),
+            bottom: tables.end == cell.tables.len(),
+            inputs: cell.tables[tables].to_vec(),
+            drops,
+            nothing_left,
+            filter: self.filter.clone(),
             builder: self.settings.builder,
         };
         self.compacting = Some(at);
-        jobs.push(Job::of(self.shard, Work::Compact(job)));
+        jobs.push(Job::of(self.shard, Work::Compact(Box::new(CompactJob::new(plan)))));
     }
 
     /// Takes the result of a job.
@@ -147,7 +177,12 @@ impl Engine {
                 let at = usize::from(cell) / self.settings.shards;
                 self.flush_done(at, frozen, result);
             }
-            Done::Compact { cell, inputs, result } => {
+            Done::Compacting(job) => {
+                self.work_due = false;
+                self.slices.push(Job::of(self.shard, Work::Compact(job)));
+            }
+            Done::Compact { cell, inputs, result, filtered } => {
+                self.stats.filtered_entries += filtered;
                 let at = usize::from(cell) / self.settings.shards;
                 self.compact_done(at, inputs, result);
             }

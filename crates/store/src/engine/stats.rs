@@ -53,6 +53,8 @@ pub struct EngineStats {
     pub compacted_in_bytes: u64,
     /// Bytes of tables written by merges.
     pub compacted_out_bytes: u64,
+    /// Records that merges left out by the caller's rule.
+    pub filtered_entries: u64,
     /// Background jobs that failed and were or will be tried again.
     pub failed_jobs: u64,
     /// Frozen memtables that wait for their table.

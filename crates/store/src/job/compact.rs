@@ -1,15 +1,28 @@
-//! Neighbouring tables of a cell become one: of each key the newest entry stays, and forgotten keys go when
-//! nothing older is left that they could hide. The inputs stay as they are until the manifest has changed.
+//! Neighbouring tables of a cell become one: of each key the newest entry stays, what is dropped or may go by the
+//! caller's rule goes, and so do forgotten keys when nothing older is left that they could hide. The inputs stay as
+//! they are until the manifest has changed.
+//!
+//! A merge runs in slices, each a job of a few milliseconds, so that whoever runs them decides how much of a
+//! processor they get and what goes in between.
 
 use super::{CompactResult, Done};
 use crate::{
     disk::{Disk, remove_if_there},
+    limits::SLICE_BYTES,
     table::{self, Builder, BuilderOptions, KeyRef, Merge, MergeError, Span, Table, Value},
 };
 use clockwise_core::{ids::Lsn, slot::Slot};
 use std::{io, sync::Arc};
 
-pub(crate) struct CompactJob {
+/// Decides during merges which records need not be kept.
+pub trait CompactionFilter: Send + Sync {
+    /// Whether a key's record may go as if it had been forgotten. Asked off the shard's thread, about the newest record
+    /// among the tables that are merged; newer ones may be in memory or in newer tables, and stay.
+    fn may_forget(&self, slot: Slot, key: &[u8], record: &[u8]) -> bool;
+}
+
+/// What a merge is to do.
+pub(crate) struct CompactPlan {
     pub(crate) cell: u16,
     pub(crate) number: u64,
     /// Newest first.
@@ -18,7 +31,17 @@ pub(crate) struct CompactJob {
     pub(crate) bottom: bool,
     /// What was written to these slots before these positions is dropped.
     pub(crate) drops: Vec<(Slot, Lsn)>,
+    /// Everything in the inputs is dropped, so that none of them has to be read.
+    pub(crate) nothing_left: bool,
+    pub(crate) filter: Option<Arc<dyn CompactionFilter>>,
     pub(crate) builder: BuilderOptions,
+}
+
+/// A merge between two slices.
+pub(crate) struct CompactJob {
+    plan: CompactPlan,
+    begun: Option<(Merge, Builder)>,
+    pub(crate) filtered: u64,
 }
 
 /// What stopped a merge.
@@ -39,46 +62,79 @@ impl From<io::Error> for Stopped {
     }
 }
 
-impl CompactJob {
-    pub(super) fn run(self, disk: &dyn Disk) -> Done {
-        let result: CompactResult = match self.merge(disk) {
-            Ok(table) => Ok(table),
-            Err(Stopped::Reading(error)) => Err(Some(error)),
-            Err(Stopped::Writing) => Err(None),
-        };
-        if !matches!(result, Ok(Some(_))) {
-            // Best effort: recovery removes what no manifest lists.
-            let _garbage_until_recovery = remove_if_there(disk, &table::path(self.cell, self.number));
-        }
-        Done::Compact { cell: self.cell, inputs: self.inputs, result }
-    }
-
-    fn is_dropped(&self, stored: &[u8], input: usize) -> bool {
-        if self.drops.is_empty() {
-            return false;
-        }
+impl CompactPlan {
+    fn is_dropped(&self, key: KeyRef<'_>, input: usize) -> bool {
         let newest = self.inputs[input].info().newest;
-        let Some(key) = KeyRef::parse(stored) else { return false };
         self.drops.iter().any(|&(slot, dropped)| slot == key.slot && newest < dropped)
     }
+}
 
-    fn merge(&self, disk: &dyn Disk) -> Result<Option<Arc<Table>>, Stopped> {
-        let most = self.inputs.iter().map(|table| table.info().entries).sum();
-        let mut builder = Builder::new(disk, self.cell, self.number, most, self.builder)?;
-        let mut merge = Merge::new(&self.inputs)?;
-        while let Some((input, (key, value))) = merge.next_from()? {
-            match value {
-                // What hides the newest entry hides the older ones of the key as well.
-                _ if self.is_dropped(key, input) => {}
-                Value::Record(record) => builder.add(key, Some(&record))?,
-                Value::Forgotten if self.bottom => {}
-                Value::Forgotten => builder.add(key, None)?,
+impl CompactJob {
+    pub(crate) fn new(plan: CompactPlan) -> CompactJob {
+        CompactJob { plan, begun: None, filtered: 0 }
+    }
+
+    pub(super) fn run(mut self, disk: &dyn Disk) -> Done {
+        let result: CompactResult = match self.slice(disk) {
+            Ok(false) => return Done::Compacting(Box::new(self)),
+            Ok(true) => self.finish(disk),
+            Err(stopped) => Err(stopped),
+        }
+        .map_err(|stopped| match stopped {
+            Stopped::Reading(error) => Some(error),
+            Stopped::Writing => None,
+        });
+        let CompactPlan { cell, number, inputs, .. } = self.plan;
+        if !matches!(result, Ok(Some(_))) {
+            // Best effort: recovery removes what no manifest lists.
+            let _garbage_until_recovery = remove_if_there(disk, &table::path(cell, number));
+        }
+        Done::Compact { cell, inputs, result, filtered: self.filtered }
+    }
+
+    /// Merges for a while; true at the end.
+    fn slice(&mut self, disk: &dyn Disk) -> Result<bool, Stopped> {
+        if self.plan.nothing_left {
+            return Ok(true);
+        }
+        let plan = &self.plan;
+        if self.begun.is_none() {
+            let most = plan.inputs.iter().map(|table| table.info().entries).sum();
+            let builder = Builder::new(disk, plan.cell, plan.number, most, plan.builder)?;
+            self.begun = Some((Merge::new(&plan.inputs)?, builder));
+        }
+        let Some((merge, builder)) = &mut self.begun else { return Ok(true) };
+        let mut done = 0;
+        while done < SLICE_BYTES {
+            let Some((input, (stored, value))) = merge.next_from()? else { return Ok(true) };
+            let Some(key) = KeyRef::parse(stored) else { continue };
+            // What hides the newest entry hides the older ones of the key as well.
+            if !plan.drops.is_empty() && plan.is_dropped(key, input) {
+                done += stored.len();
+                continue;
+            }
+            let record = match &value {
+                Value::Forgotten => None,
+                Value::Record(record) => {
+                    let filter = plan.filter.as_ref();
+                    let goes = filter.is_some_and(|filter| filter.may_forget(key.slot, key.key, record));
+                    self.filtered += u64::from(goes);
+                    (!goes).then_some(record)
+                }
+            };
+            done += stored.len() + record.map_or(0, |record| record.len());
+            if record.is_some() || !plan.bottom {
+                builder.add(stored, record.map(|record| &record[..]))?;
             }
         }
-        if builder.is_empty() {
+        Ok(false)
+    }
+
+    fn finish(&mut self, disk: &dyn Disk) -> Result<Option<Arc<Table>>, Stopped> {
+        let Some((_, builder)) = self.begun.take().filter(|(_, builder)| !builder.is_empty()) else {
             return Ok(None);
-        }
-        let span = self.inputs.iter().map(|table| table.span()).reduce(Span::join);
+        };
+        let span = self.plan.inputs.iter().map(|table| table.span()).reduce(Span::join);
         let table = builder.finish(span.unwrap_or_default())?;
         disk.sync_dir(table::DIR)?;
         Ok(Some(Arc::new(table)))

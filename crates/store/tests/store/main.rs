@@ -3,6 +3,7 @@
 mod checkpoints;
 mod crash;
 mod damage;
+mod dropping;
 mod faults;
 mod golden;
 mod harness;

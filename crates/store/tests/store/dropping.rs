@@ -1,0 +1,99 @@
+//! What goes for good: dropped slots give their space back, and the caller's rule thins out merges.
+
+use crate::harness::{Change, Op, Server, small};
+use clockwise_core::{slot::Slot, storage::Storage};
+use clockwise_store::{CompactionFilter, SimDisk};
+use std::sync::Arc;
+
+fn slot(number: u16) -> Slot {
+    Slot::new(number).expect("below 16384")
+}
+
+fn put(slot: Slot, number: u32, record: &str) -> Op {
+    Op { slot, changes: vec![Change::Put(format!("{number:05}").into_bytes(), record.into(), 1)] }
+}
+
+fn settle(server: &mut Server) {
+    server.commit().expect("no fault");
+    server.settle();
+}
+
+/// One flushed table with three quarters of its bytes in slots that are dropped below.
+fn filled(disk: &SimDisk) -> Server {
+    let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("an empty disk opens");
+    for number in 0..600 {
+        for of in [0, 16, 32, 48] {
+            server.apply(&put(
+                slot(of),
+                number,
+                &format!("{of} {number} {:x}", number.wrapping_mul(2_654_435_761)),
+            ));
+        }
+    }
+    server.engine(slot(0)).freeze_all();
+    settle(&mut server);
+    server
+}
+
+#[test]
+fn a_dropped_slot_gives_its_space_back() {
+    let disk = SimDisk::new(1);
+    let mut server = filled(&disk);
+    let before = server.engine(slot(0)).stats();
+    for of in [16, 32, 48] {
+        server.apply(&Op { slot: slot(of), changes: vec![Change::DropSlot] });
+    }
+    server.settle();
+    let unsynced = server.engine(slot(0)).stats();
+    assert_eq!(unsynced.table_bytes, before.table_bytes, "a drop that could be lost takes nothing away");
+    settle(&mut server);
+    let after = server.engine(slot(0)).stats();
+    assert!(after.table_bytes < before.table_bytes / 3, "{before:?} {after:?}");
+    assert_eq!(after.table_entries, 600);
+    server.apply(&Op { slot: slot(0), changes: vec![Change::DropSlot] });
+    settle(&mut server);
+    let empty = server.engine(slot(0)).stats();
+    assert_eq!((empty.tables, empty.table_bytes), (0, 0), "what is dropped whole goes without being read");
+    assert_eq!(empty.compacted_out_bytes, after.compacted_out_bytes);
+    disk.power_loss();
+    let mut server = Server::open(Arc::new(disk), &small(2)).expect("recovers");
+    assert_eq!(server.get(slot(0), b"00007").expect("no fault"), None);
+    assert_eq!(server.engine(slot(0)).live(slot(0)), 0);
+}
+
+/// Forgets every record that ends with "old".
+struct Old;
+
+impl CompactionFilter for Old {
+    fn may_forget(&self, _slot: Slot, _key: &[u8], record: &[u8]) -> bool {
+        record.ends_with(b"old")
+    }
+}
+
+#[test]
+fn a_filter_takes_records_out_and_uncovers_none() {
+    let disk = SimDisk::new(2);
+    let mut server = Server::open(Arc::new(disk), &small(1)).expect("an empty disk opens");
+    server.engine(slot(0)).set_filter(Arc::new(Old));
+    for round in 0..24 {
+        for number in 0..200 {
+            // The second half is written once and becomes old at its last write; the first is always renewed.
+            let record = match (number < 100, round) {
+                (true, _) => format!("{round} new"),
+                (false, 11) => "11 old".to_owned(),
+                (false, 12..) => continue,
+                (false, _) => format!("{round} uncovered"),
+            };
+            server.apply(&put(slot(0), number, &record));
+        }
+        server.engine(slot(0)).freeze_all();
+        settle(&mut server);
+    }
+    let stats = server.engine(slot(0)).stats();
+    assert!(stats.compactions > 0 && stats.filtered_entries == 100, "{stats:?}");
+    for number in 0..200 {
+        let found = server.get(slot(0), format!("{number:05}").as_bytes()).expect("no fault");
+        let expected = (number < 100).then_some(b"23 new".as_slice());
+        assert_eq!(found.as_deref(), expected, "{number}");
+    }
+}
