@@ -50,6 +50,10 @@ pub const MAILBOX_REQUESTS: usize = OPERATIONS;
 pub const LOG_BACKLOG_BYTES: usize = 64 * 1024 * 1024;
 /// In `periodic` durability log bytes wait this long for company, in milliseconds.
 pub const LOG_GATHER_MS: u64 = 5;
+/// Longest pause between two reads of a connection that writes while flushes and merges are behind, in milliseconds.
+pub const SLOW_WRITES_MS: u64 = 50;
+/// The same for a peer's connection, well below what would look like silence.
+pub const SLOW_PEER_MS: u64 = 20;
 /// Shards look at their deadlines this often, in milliseconds.
 pub const TICK_MS: u64 = 10;
 /// A tick that is later than this is counted and logged, in milliseconds.
@@ -77,6 +81,7 @@ pub const ACCEPT_PAUSE_MS: u64 = 100;
 
 // One reply may follow at the soft bound: it must not cost the connection.
 const _: () = assert!(OUTPUT_HARD_BYTES > OUTPUT_SOFT_BYTES + GATHER_BYTES + RECORD_BYTES);
+const _: () = assert!(SLOW_PEER_MS * 10 < SILENT_MS);
 const _: () = assert!(OUTPUT_SOFT_BYTES <= CONNECTION_REPLY_BYTES && VALUE_BYTES < CONNECTION_REPLY_BYTES);
 // Sizes that nobody knows must not slow down ordinary pipelining, nor cost much more than this if all are large.
 const _: () = assert!(CONNECTION_REPLY_BYTES / FOREIGN_REPLY_BYTES >= 100);

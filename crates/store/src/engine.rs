@@ -63,6 +63,8 @@ pub struct Engine {
     next_job: u64,
     /// Lookups that wait to be taken as jobs.
     reads: Vec<Job>,
+    /// The part of [`Engine::pressure`] that tables make, as of the last planning.
+    pressure_of_runs: u32,
     /// The last drop of a slot that is not durable yet.
     last_drop: Option<Lsn>,
     /// A merge that goes on.
@@ -143,6 +145,7 @@ impl Engine {
             frozen_bytes: 0,
             next_job: 1,
             reads: Vec::new(),
+            pressure_of_runs: 0,
             last_drop: None,
             slices: Vec::new(),
             filter: None,
@@ -204,6 +207,15 @@ impl Engine {
     /// The rule by which merges from now on may leave records out.
     pub fn set_filter(&mut self, filter: Arc<dyn CompactionFilter>) {
         self.filter = Some(filter);
+    }
+
+    /// How far flushes and merges are behind, from 0 (not at all) to 1,000 (writes are about to be refused). Whoever takes
+    /// writes slows them down by it, little at first, so that there is no jump from all to nothing.
+    pub fn pressure(&self) -> u32 {
+        let budget = self.settings.memtable_bytes;
+        let over = (self.active_bytes + self.frozen_bytes).saturating_sub(budget);
+        let memory = (over * 1_000 / budget.max(1)).min(1_000) as u32;
+        memory.max(self.pressure_of_runs)
     }
 
     /// To be called about once a second: what failed is tried again, and the disk's free space is looked at.

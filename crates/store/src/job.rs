@@ -124,6 +124,11 @@ impl Job {
         }
     }
 
+    /// Whether it may take its time: nobody waits for it, and it should leave the processor to those who do.
+    pub fn is_patient(&self) -> bool {
+        matches!(&self.work, Work::Compact(job) if !job.urgent)
+    }
+
     /// Does the work; may block on the disk for as long as it takes.
     pub fn run(self, disk: &dyn Disk) -> JobDone {
         let done = match self.work {

@@ -32,6 +32,8 @@ pub const STREAM_BYTES: usize = 256 * 1024;
 pub const SPACE_CHECK_BYTES: u64 = 8 * 1024 * 1024;
 /// Runs of a cell at which compaction starts to merge the newest of similar size.
 pub const COMPACT_RUNS: usize = 4;
+/// Runs of a cell above which writers are slowed down, and merges are urgent.
+pub const SLOW_RUNS: usize = 20;
 /// Runs of a cell at which flushes wait for compaction.
 pub const STALL_RUNS: usize = 40;
 
@@ -42,4 +44,5 @@ const MANIFEST_BYTES: usize =
 const _: () = assert!(MANIFEST_BYTES < META_BYTES);
 const _: () = assert!(BLOCK_BYTES > ENTRY_BYTES + BLOCK_TARGET_BYTES);
 const _: () = assert!(PENDING_LOG_BYTES + 2 * ENTRY_BYTES < FRAME_BYTES);
+const _: () = assert!(COMPACT_RUNS * 4 <= SLOW_RUNS && SLOW_RUNS < STALL_RUNS);
 const _: () = assert!(COMPACT_RUNS >= 2 && STALL_RUNS > 4 * COMPACT_RUNS && TABLES > STALL_RUNS);

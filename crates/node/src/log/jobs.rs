@@ -8,10 +8,14 @@ use std::{
     fmt, io,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 /// Threads by lane. Readers sleep in the kernel for most of their time.
 const THREADS: [(&str, usize); 3] = [("read", 16), ("flush", 1), ("compaction", 1)];
+
+/// Longest pause between two slices of a merge that can wait.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 #[derive(Default)]
 struct Waiting {
@@ -97,8 +101,13 @@ pub(crate) fn start_job_threads(
             threads.push(thread.spawn(move || {
                 let _guard = shared.watch("a job thread");
                 while let Some((shard, job)) = shared.jobs.lanes[lane].next() {
+                    let (patient, began) = (job.is_patient(), Instant::now());
                     let done = job.run(&*disk);
                     shared.mailboxes[usize::from(shard)].post(Letter::JobDone(Box::new(done)));
+                    if patient {
+                        // Half of a processor at most, and a short slice at a time.
+                        thread::sleep(began.elapsed().min(PATIENCE));
+                    }
                 }
             })?);
         }

@@ -2,7 +2,7 @@
 
 use super::links::Change;
 use crate::{
-    limits::{PEER_READ_BYTES, PEER_SPARE_BYTES},
+    limits::{PEER_READ_BYTES, PEER_SPARE_BYTES, SLOW_PEER_MS},
     shard::{Crossed, ShardRef, ShardState, output::Output, room_behind},
 };
 use bytes::BytesMut;
@@ -13,6 +13,7 @@ use tokio::{
     io::AsyncReadExt,
     net::{TcpStream, tcp::OwnedReadHalf},
     task::spawn_local,
+    time::sleep,
 };
 
 /// A connection that proved who it is, on its way to the shard that it is for.
@@ -122,6 +123,10 @@ async fn read_on(shard: &ShardRef, name: Name, reader: &mut OwnedReadHalf, input
             state.metrics.messages_in.add(messages);
         }
         room_behind(&shared.gates, crossed).await;
+        let pause = shard.borrow().pause(SLOW_PEER_MS);
+        if let Some(pause) = pause {
+            sleep(pause).await;
+        }
         if input.capacity() - input.len() < PEER_SPARE_BYTES {
             input.reserve(PEER_READ_BYTES);
         }

@@ -110,6 +110,8 @@ pub(crate) struct Connection {
     pub(crate) barrier: Option<Seq>,
     /// The connection's task, while it waits until it may go on.
     pub(crate) resume: Option<Waker>,
+    /// A write began since the last read of the socket.
+    pub(crate) wrote: bool,
     /// The socket is closed; nothing more starts.
     pub(crate) broken: bool,
     /// Fewest acknowledgements of a write since the last `WAIT`.
@@ -136,6 +138,7 @@ impl Connection {
             replies: ReplyQueue::new(),
             barrier: None,
             resume: None,
+            wrote: false,
             broken: false,
             least_acks: None,
             usual_reply: 0,

@@ -75,6 +75,12 @@ fn after(command: &Command) -> After {
     }
 }
 
+/// Whether a command changes keys.
+fn changes(command: &Command) -> bool {
+    use Command::{CausalDelete, CausalSet, Delete, MultiSet, Set};
+    matches!(command, Set { .. } | MultiSet { .. } | Delete { .. } | CausalSet { .. } | CausalDelete { .. })
+}
+
 impl ShardState {
     /// Takes one command of a connection.
     pub(crate) fn execute(&mut self, connection: Key, command: Command) -> Step {
@@ -107,6 +113,9 @@ impl ShardState {
     fn start(&mut self, connection: Key, command: Command) -> Step {
         let kind = counted_as(&command);
         let start = Start { connection, kind };
+        if let Some(client) = self.connections.get_mut(connection) {
+            client.wrote |= changes(&command);
+        }
         match command {
             Command::Get { key } => self.read(start, key, None, Shape::Value),
             Command::TimeToLive { key, in_ms } => self.read(start, key, None, Shape::TimeToLive { in_ms }),

@@ -9,7 +9,7 @@ use super::{
     execute::{Start, Step},
 };
 use crate::{
-    limits::{CLIENT_READ_BYTES, CLIENT_READ_MOST_BYTES, DRAIN_MS},
+    limits::{CLIENT_READ_BYTES, CLIENT_READ_MOST_BYTES, DRAIN_MS, SLOW_WRITES_MS},
     server::Shared,
     shard::{Key, ShardRef},
 };
@@ -24,7 +24,7 @@ use tokio::{
     io::AsyncReadExt,
     net::{TcpStream, tcp::OwnedReadHalf},
     task::spawn_local,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 /// What the task does next.
@@ -86,14 +86,19 @@ async fn serve(shard: ShardRef, connection: Key, mut reader: OwnedReadHalf) {
                 resumed(&shard, connection).await;
                 shard.borrow_mut().begin();
             }
-            Next::Read => match read(&mut reader, &mut input, &mut room).await {
-                Ok(bytes @ 1..) => {
-                    let mut state = shard.borrow_mut();
-                    state.begin();
-                    state.metrics.client_bytes_in.add(bytes as u64);
+            Next::Read => {
+                if let Some(pause) = pause(&shard, connection) {
+                    sleep(pause).await;
                 }
-                Ok(0) | Err(_) => break,
-            },
+                match read(&mut reader, &mut input, &mut room).await {
+                    Ok(bytes @ 1..) => {
+                        let mut state = shard.borrow_mut();
+                        state.begin();
+                        state.metrics.client_bytes_in.add(bytes as u64);
+                    }
+                    Ok(0) | Err(_) => break,
+                }
+            }
         }
     }
     // What is owed still leaves, if the client takes it.
@@ -104,6 +109,13 @@ async fn serve(shard: ShardRef, connection: Key, mut reader: OwnedReadHalf) {
     }
     state.shared.clients.fetch_sub(1, Relaxed);
     state.metrics.clients.set(state.connections.len() as u64);
+}
+
+/// How long a connection that wrote is to wait before it is read again.
+fn pause(shard: &ShardRef, connection: Key) -> Option<Duration> {
+    let mut state = shard.borrow_mut();
+    let wrote = state.connections.get_mut(connection).is_some_and(|client| std::mem::take(&mut client.wrote));
+    if wrote { state.pause(SLOW_WRITES_MS) } else { None }
 }
 
 /// Executes everything that is whole, until something must wait.

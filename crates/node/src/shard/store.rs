@@ -8,7 +8,7 @@ use clockwise_core::{
     storage::{Lookup, Mutation, Refusal, Storage},
 };
 use clockwise_store::Engine;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 /// How many bytes a request may bring back, as far as its shard can tell when it starts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +49,13 @@ impl Store {
     /// What the latest lookup since the last call found; [`Expected::Foreign`] if there was none.
     pub(crate) fn take_found(&mut self) -> Expected {
         std::mem::replace(&mut self.found, Expected::Foreign)
+    }
+
+    /// How long whoever writes should pause between two reads of its socket, at most `most_ms`, if flushes and merges are
+    /// behind. It grows with the square of how far they are.
+    pub(crate) fn pause(&self, most_ms: u64) -> Option<Duration> {
+        let pressure = u64::from(self.engine.pressure());
+        (pressure > 0).then(|| Duration::from_micros(most_ms * pressure * pressure / 1_000))
     }
 
     /// Something happened to the engine.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     engine::Flushed,
     job::{CompactJob, CompactPlan, CompactResult, Done, FlushJob, Job, Work},
-    limits::{COMPACT_RUNS, STALL_RUNS},
+    limits::{COMPACT_RUNS, SLOW_RUNS, STALL_RUNS},
     table::Table,
 };
 use clockwise_core::{
@@ -58,6 +58,9 @@ impl Engine {
             jobs.push(Job::of(self.shard, Work::Space));
         }
         self.remove_unused(jobs);
+        let runs = self.cells.iter().map(|cell| cell.tables.len()).max().unwrap_or_default();
+        let slow = runs.saturating_sub(SLOW_RUNS) * 1_000 / (STALL_RUNS - SLOW_RUNS);
+        self.pressure_of_runs = slow.min(1_000) as u32;
         for at in 0..self.cells.len() {
             self.plan_install(at, jobs);
             self.plan_flush(at, jobs);
@@ -177,8 +180,9 @@ impl Engine {
                 let at = usize::from(cell) / self.settings.shards;
                 self.flush_done(at, frozen, result);
             }
-            Done::Compacting(job) => {
+            Done::Compacting(mut job) => {
                 self.work_due = false;
+                job.urgent = self.pressure() > 0;
                 self.slices.push(Job::of(self.shard, Work::Compact(job)));
             }
             Done::Compact { cell, inputs, result, filtered } => {

@@ -42,6 +42,8 @@ pub(crate) struct CompactJob {
     plan: CompactPlan,
     begun: Option<(Merge, Builder)>,
     pub(crate) filtered: u64,
+    /// Writers are slowed down already.
+    pub(crate) urgent: bool,
 }
 
 /// What stopped a merge.
@@ -71,7 +73,7 @@ impl CompactPlan {
 
 impl CompactJob {
     pub(crate) fn new(plan: CompactPlan) -> CompactJob {
-        CompactJob { plan, begun: None, filtered: 0 }
+        CompactJob { plan, begun: None, filtered: 0, urgent: false }
     }
 
     pub(super) fn run(mut self, disk: &dyn Disk) -> Done {

@@ -8,5 +8,6 @@ mod faults;
 mod golden;
 mod harness;
 mod model;
+mod pressure;
 mod real;
 mod scan;
