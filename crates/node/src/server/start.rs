@@ -120,6 +120,7 @@ fn open(settings: &Settings, folder: &Folder) -> Result<Opened, StartError> {
         shards: settings.shards.clamp(1, crate::limits::SHARDS),
         memtable_bytes: settings.memtable_bytes,
         cache_bytes: settings.cache_bytes,
+        compression: settings.compression,
         hash_seed: u64::from_le_bytes(seed),
         ..Options::default()
     };

@@ -74,6 +74,7 @@ pub(super) fn check(source: Source) -> Result<Checked, SettingsError> {
         sync_every_ms: source.sync_every_ms.unwrap_or(defaults.sync_every_ms),
         memtable_bytes: source.memtable.map_or(defaults.memtable_bytes, |size| size.0),
         cache_bytes: source.cache.map_or(defaults.cache_bytes, |size| size.0),
+        compression: source.compression.unwrap_or(defaults.compression),
         dc: source.dc.unwrap_or(defaults.dc),
         rack: source.rack.unwrap_or(defaults.rack),
         weight: source.weight.unwrap_or(defaults.weight),

@@ -5,6 +5,7 @@
 //! but the configuration and the secrets that it names.
 
 mod check;
+mod compression;
 mod level;
 mod load;
 mod size;
@@ -14,6 +15,7 @@ mod source;
 mod tests;
 
 pub use check::{Checked, LogSettings, SettingsError};
+pub use compression::{compression_text, parse_compression};
 pub use level::parse_level;
 pub use load::load;
 pub use size::ByteSize;
@@ -26,6 +28,7 @@ use clockwise_core::{
     request::Level,
     shard::Durability,
 };
+use clockwise_store::Compression;
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
 /// The sockets of one server.
@@ -66,6 +69,8 @@ pub struct Settings {
     pub memtable_bytes: usize,
     /// Bytes of the block cache over all shards.
     pub cache_bytes: usize,
+    /// Compression of new tables.
+    pub compression: Compression,
     /// Data centre.
     pub dc: String,
     /// Rack.
@@ -102,6 +107,7 @@ impl Default for Settings {
             sync_every_ms: 1_000,
             memtable_bytes: 128 << 20,
             cache_bytes: 128 << 20,
+            compression: Compression::Lz4,
             dc: "dc1".to_owned(),
             rack: "rack1".to_owned(),
             weight: 1,
@@ -153,6 +159,7 @@ impl fmt::Debug for Settings {
             .field("sync_every_ms", &self.sync_every_ms)
             .field("memtable_bytes", &self.memtable_bytes)
             .field("cache_bytes", &self.cache_bytes)
+            .field("compression", &self.compression)
             .field("dc", &self.dc)
             .field("rack", &self.rack)
             .field("weight", &self.weight)
