@@ -1,5 +1,6 @@
 //! The engine from outside, on the simulated disk unless a module says otherwise.
 
+mod cached;
 mod crash;
 mod damage;
 mod faults;
@@ -7,3 +8,4 @@ mod golden;
 mod harness;
 mod model;
 mod real;
+mod table;
