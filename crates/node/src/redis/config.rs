@@ -1,6 +1,6 @@
 //! `CONFIG GET`: what clients and benchmarks ask for, answered truthfully. There is no `CONFIG SET`.
 
-use crate::settings::Settings;
+use crate::settings::{Settings, compression_text};
 use bytes::Bytes;
 use clockwise_core::{
     limits::VALUE_BYTES,
@@ -32,6 +32,7 @@ fn all(settings: &Settings) -> Vec<(&'static str, String)> {
         ("appendonly", yes_no(true)),
         ("cluster-enabled", yes_no(true)),
         ("cw-clock-threshold", settings.clock_threshold.to_string()),
+        ("cw-compression", compression_text(settings.compression)),
         ("cw-durability", if periodic { "periodic" } else { "sync" }.to_owned()),
         ("cw-read-level", level_text(settings.read_level)),
         ("cw-shards", settings.shards.to_string()),

@@ -135,6 +135,7 @@ fn open(settings: &Settings, folder: &Folder) -> Result<Opened, StartError> {
         cache_bytes: settings.cache_bytes,
         reserve_bytes,
         reserve_percent,
+        compression: settings.compression,
         hash_seed: u64::from_le_bytes(seed),
         ..engine
     };

@@ -5,6 +5,7 @@
 //! but the configuration and the secrets that it names.
 
 mod check;
+mod compression;
 mod level;
 mod load;
 mod size;
@@ -14,6 +15,7 @@ mod source;
 mod tests;
 
 pub use check::{Checked, LogSettings, SettingsError};
+pub use compression::{compression_text, parse_compression};
 pub use level::parse_level;
 pub use load::load;
 pub use size::ByteSize;
@@ -26,6 +28,7 @@ use clockwise_core::{
     request::Level,
     shard::Durability,
 };
+use clockwise_store::Compression;
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
 /// The sockets of one server.
@@ -68,6 +71,8 @@ pub struct Settings {
     pub cache_bytes: usize,
     /// Free bytes of the disk below which writes are refused; `None` leaves it to the engine.
     pub disk_reserve_bytes: Option<u64>,
+    /// Compression of new tables.
+    pub compression: Compression,
     /// Data centre.
     pub dc: String,
     /// Rack.
@@ -105,6 +110,7 @@ impl Default for Settings {
             memtable_bytes: 128 << 20,
             cache_bytes: 128 << 20,
             disk_reserve_bytes: None,
+            compression: Compression::Lz4,
             dc: "dc1".to_owned(),
             rack: "rack1".to_owned(),
             weight: 1,
@@ -157,6 +163,7 @@ impl fmt::Debug for Settings {
             .field("memtable_bytes", &self.memtable_bytes)
             .field("cache_bytes", &self.cache_bytes)
             .field("disk_reserve_bytes", &self.disk_reserve_bytes)
+            .field("compression", &self.compression)
             .field("dc", &self.dc)
             .field("rack", &self.rack)
             .field("weight", &self.weight)

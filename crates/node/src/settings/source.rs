@@ -1,9 +1,10 @@
 //! Every setting by name, as it may be given: by flag, by environment and in the file. Nothing is checked here
 //! beyond the form of each value.
 
-use super::{ByteSize, parse_level};
+use super::{ByteSize, parse_compression, parse_level};
 use clap::{Args, ValueEnum};
 use clockwise_core::{ids::NodeId, request::Level, shard::Durability};
+use clockwise_store::Compression;
 use serde::{Deserialize, Deserializer, de};
 use std::{
     net::{IpAddr, SocketAddr},
@@ -100,6 +101,16 @@ pub struct Source {
     /// Free disk space below which writes are refused; reads go on [default: 5 % of the disk, at least 1GiB]
     #[arg(long, value_name = "SIZE", env = "CLOCKWISE_DISK_RESERVE", help_heading = "Storage")]
     pub disk_reserve: Option<ByteSize>,
+    /// Compression of new tables: none, lz4, zstd, or zstd:LEVEL with a level from 1 to 19 [default: lz4]
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "CLOCKWISE_COMPRESSION",
+        value_parser = parse_compression,
+        help_heading = "Storage"
+    )]
+    #[serde(deserialize_with = "compression_of")]
+    pub compression: Option<Compression>,
     /// Shard threads, 1 to 16 [default: one per core]
     #[arg(long, value_name = "N", env = "CLOCKWISE_SHARDS", help_heading = "Storage")]
     pub shards: Option<usize>,
@@ -204,6 +215,7 @@ impl Source {
             memtable: self.memtable.or(below.memtable),
             cache: self.cache.or(below.cache),
             disk_reserve: self.disk_reserve.or(below.disk_reserve),
+            compression: self.compression.or(below.compression),
             shards: self.shards.or(below.shards),
             dc: self.dc.or(below.dc),
             rack: self.rack.or(below.rack),
@@ -224,6 +236,10 @@ fn parse_node(text: &str) -> Result<NodeId, String> {
 
 fn node_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<NodeId>, D::Error> {
     parse_node(&String::deserialize(deserializer)?).map(Some).map_err(de::Error::custom)
+}
+
+fn compression_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Compression>, D::Error> {
+    parse_compression(&String::deserialize(deserializer)?).map(Some).map_err(de::Error::custom)
 }
 
 fn level_of<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Level>, D::Error> {

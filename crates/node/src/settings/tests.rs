@@ -1,11 +1,12 @@
 //! Precedence, refusals and their words.
 
-use super::{ByteSize, Source, load, parse_level};
+use super::{ByteSize, Source, compression_text, load, parse_compression, parse_level};
 use clap::Parser;
 use clockwise_core::{
     request::{Level, Need},
     shard::Durability,
 };
+use clockwise_store::Compression;
 use std::{io::Write, path::Path};
 
 #[derive(Parser)]
@@ -53,6 +54,28 @@ fn flags_win_over_the_file() {
     assert_eq!(settings.disk_reserve_bytes, Some(2 << 30));
     assert_eq!(settings.durability, Durability::Periodic);
     assert_eq!(settings.read_level, Level { need: Need::Count(2), strict: true });
+}
+
+#[test]
+fn compression_is_said_by_name() {
+    let named = |name: &str| load(flags(&["--compression", name]), None).unwrap().settings.compression;
+    assert_eq!(load(flags(&[]), None).unwrap().settings.compression, Compression::Lz4);
+    assert_eq!(named("none"), Compression::None);
+    assert_eq!(named("LZ4"), Compression::Lz4);
+    assert_eq!(named("zstd"), Compression::Zstd { level: 3 });
+    assert_eq!(named("zstd:19"), Compression::Zstd { level: 19 });
+    for compression in [Compression::None, Compression::Lz4, Compression::Zstd { level: 7 }] {
+        assert_eq!(parse_compression(&compression_text(compression)), Ok(compression));
+    }
+    for wrong in ["zip", "zstd:", "zstd:0", "zstd:20", "lz4:1", ""] {
+        assert!(parse_compression(wrong).is_err(), "{wrong}");
+    }
+    let config = file("compression = \"zstd:9\"\n");
+    let settings = load(flags(&[]), Some(config.path())).unwrap().settings;
+    assert_eq!(settings.compression, Compression::Zstd { level: 9 });
+    let wrong = file("port = 7100\ncompression = \"zip\"\n");
+    let message = refusal(&[], Some(wrong.path()));
+    assert!(message.contains("line 2") && message.contains("zip"), "{message}");
 }
 
 #[test]

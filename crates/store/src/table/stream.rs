@@ -77,7 +77,9 @@ impl Places {
 impl Stream {
     /// A stream that begins at a key, or at the first entry.
     pub(super) fn new(table: Arc<Table>, from: Option<KeyRef<'_>>) -> Stream {
-        let from = from.map(|key| {
+        // The index answers for keys within the table only.
+        let inside = |key: &KeyRef<'_>| key.cmp_stored(&table.info.first).is_gt();
+        let from = from.filter(inside).map(|key| {
             let mut stored = Vec::new();
             key.store(&mut stored);
             stored

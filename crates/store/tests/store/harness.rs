@@ -23,6 +23,8 @@ pub fn small(shards: usize) -> Options {
         first_segment_bytes: 16 << 10,
         log_bytes: 96 << 10,
         block_bytes: 256,
+        // The larger of the tables have partitions.
+        flat_index_bytes: 256,
         reserve_bytes: 0,
         reserve_percent: 0,
         ..Options::default()

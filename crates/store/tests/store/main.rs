@@ -1,5 +1,6 @@
 //! The engine from outside, on the simulated disk unless a module says otherwise.
 
+mod cached;
 mod checkpoints;
 mod crash;
 mod damage;
@@ -11,3 +12,4 @@ mod model;
 mod pressure;
 mod real;
 mod scan;
+mod table;

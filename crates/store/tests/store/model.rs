@@ -49,7 +49,12 @@ fn run(seed: u64, operations: u64) {
                 }
                 disk.kill();
                 options.shards = 1 + rng.usize(..16);
-                options.compression = if rng.bool() { Compression::Lz4 } else { Compression::None };
+                options.compression = match rng.u32(..3) {
+                    0 => Compression::None,
+                    1 => Compression::Lz4,
+                    _ => Compression::Zstd { level: 1 },
+                };
+                options.flat_index_bytes = rng.usize(..1_000);
                 server = Server::open(Arc::new(disk.clone()), &options).expect("recovers");
                 assert_eq!(server.report.clean, clean);
                 assert_eq!((server.report.torn_bytes, server.report.damaged_slots.len()), (0, 0));

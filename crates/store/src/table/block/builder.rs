@@ -110,4 +110,4 @@ impl BlockBuilder {
 }
 
 const _: () = assert!(crate::limits::BLOCK_BYTES < 1 << 24, "the end of the entries has 24 bits");
-const _: () = assert!(MOST_BYTES <= u16::MAX as usize);
+const _: () = assert!(MOST_BYTES <= u16::MAX as usize, "starts and their number have 16 bits");
