@@ -22,7 +22,7 @@ use std::{
 /// Operations between two steps: what two clients with 32 requests in flight bring.
 pub const STEP: usize = 64;
 /// Bytes on their way to the log above which a driver waits.
-const LOG_BACKLOG_BYTES: usize = 8 << 20;
+const LOG_BACKLOG_BYTES: usize = 1 << 20;
 /// How long a driver that can do nothing waits for a letter before it looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 

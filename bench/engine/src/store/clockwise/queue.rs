@@ -37,13 +37,12 @@ impl<T> Queue<T> {
         self.arrived.notify_one();
     }
 
-    /// Waits for the first item, and takes that of the lowest rank. `None`: closed and empty.
-    pub fn pop_lowest<R: Ord>(&self, rank: impl Fn(&T) -> R) -> Option<T> {
+    /// Waits for the first item. `None`: closed and empty.
+    pub fn pop(&self) -> Option<T> {
         let mut waiting = self.lock();
         loop {
-            let lowest = (0..waiting.items.len()).min_by_key(|&at| rank(&waiting.items[at]));
-            if let Some(at) = lowest {
-                return waiting.items.remove(at);
+            if let Some(item) = waiting.items.pop_front() {
+                return Some(item);
             }
             if waiting.closed {
                 return None;

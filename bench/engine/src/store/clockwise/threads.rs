@@ -110,7 +110,7 @@ impl Threads {
             let name = if reads { format!("read-{number}") } else { format!("compaction-{number}") };
             others.push(thread::Builder::new().name(name).spawn(move || {
                 let queue = if reads { &shared.reads } else { &shared.background };
-                while let Some(job) = queue.pop_lowest(Job::kind) {
+                while let Some(job) = queue.pop() {
                     let done = job.run(&*disk);
                     // A driver that is gone waits for nothing.
                     let _not_wanted = inboxes[done.shard()].send(Letter::Done(Box::new(done)));
