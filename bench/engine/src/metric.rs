@@ -85,16 +85,14 @@ pub fn metrics(row: Row) -> Vec<Metric> {
     use Goal::{AtLeast, AtMost, Cell, Shown};
     match row {
         Row::PutRandom => vec![cpu(AtMost(0.5)), wall(Shown), written(Cell), on_disk(), memory()],
-        Row::PutTogether | Row::PutSequential => {
-            vec![cpu(AtMost(0.5)), wall(Shown), written(Shown), memory()]
-        }
+        Row::PutTogether | Row::PutSequential => vec![cpu(AtMost(0.5)), wall(Shown), written(Shown)],
         Row::Uncompressed => vec![on_disk()],
-        Row::Durable | Row::DurableThreads => vec![rate(AtLeast(1.5)), cpu(Shown), memory()],
+        Row::Durable | Row::DurableThreads => vec![rate(AtLeast(1.5)), cpu(Shown)],
         Row::HotGet => vec![cpu(AtMost(0.5)), wall(Shown), memory()],
         Row::ReadModifyWrite => vec![cpu_rate(AtLeast(2.0)), rate(Shown), written(Shown), memory()],
         Row::OverwriteCold => vec![cpu(Shown), wall(Shown), memory()],
         Row::ColdGet => vec![cpu(Cell), wall(Cell), memory()],
-        Row::Absent | Row::ScanFull | Row::ScanRange => vec![cpu(Cell), wall(Shown), memory()],
+        Row::Absent | Row::ScanFull | Row::ScanRange => vec![cpu(Cell), wall(Shown)],
         Row::Reopen => vec![
             less("wall", "ms", Cell, |figures, _| figures.wall_ns as f64 / 1e6),
             less("CPU", "ms", Shown, |figures, _| figures.cpu_ns as f64 / 1e6),

@@ -66,8 +66,11 @@ impl Line {
         self.medians.get(&engine).copied()
     }
 
-    /// Ours by RocksDB's.
+    /// Ours by RocksDB's, where that says something.
     fn ratio(&self) -> Option<f64> {
+        if matches!(self.metric.goal, Goal::Within(_)) {
+            return None;
+        }
         Some(self.median(Engine::Clockwise)? / self.median(Engine::Rocksdb)?)
     }
 
