@@ -26,7 +26,7 @@ pub fn run(options: &RunOptions, engines: &[Engine], folder: &Path, report: &mut
                     continue;
                 }
                 let turns = engines.iter().cycle().skip(round as usize % engines.len()).take(engines.len());
-                for &engine in turns.filter(|engine| engine.scans() || !row.scans()) {
+                for &engine in turns {
                     let task = Task {
                         row,
                         case,

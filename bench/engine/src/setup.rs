@@ -81,8 +81,6 @@ pub struct Setup {
     pub compression: bool,
     /// Threads that drive the engine.
     pub drivers: usize,
-    /// Reads from the disk that are under way at once.
-    pub readers: usize,
     /// Whether a write is acknowledged after a sync only; else a sync comes about every second, or never.
     pub durable: bool,
 }

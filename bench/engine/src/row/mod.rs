@@ -81,11 +81,6 @@ impl Row {
     pub fn is_cold(self) -> bool {
         matches!(self, Row::ColdGet | Row::OverwriteCold)
     }
-
-    /// Whether the engine needs scans.
-    pub fn scans(self) -> bool {
-        matches!(self, Row::ScanFull | Row::ScanRange)
-    }
 }
 
 /// What a process is to do.
@@ -105,7 +100,7 @@ pub struct Task {
 
 impl Task {
     fn setup(&self) -> Setup {
-        Setup { case: self.case, compression: true, drivers: 1, readers: 2, durable: false }
+        Setup { case: self.case, compression: true, drivers: 1, durable: false }
     }
 
     /// Operations of a row that is not about all keys.

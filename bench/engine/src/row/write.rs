@@ -7,7 +7,6 @@ use super::{
 use crate::{
     load::{Values, key},
     measure::Figures,
-    setup::Setup,
     store::{Cold, Store},
 };
 use anyhow::{Result, ensure};
@@ -35,7 +34,7 @@ pub fn read_modify_write<S: Store>(task: &Task) -> Result<Figures> {
 /// Get and put of cold keys.
 pub fn overwrite_cold<S: Store>(task: &Task) -> Result<Figures> {
     let numbers = cold_numbers(task, 4);
-    let mut store = S::open(&task.folder, &Setup { readers: IN_FLIGHT, ..task.setup() })?;
+    let mut store = S::open(&task.folder, &task.setup())?;
     store.settle()?;
     let work = Cold { numbers: &numbers, in_flight: IN_FLIGHT, then_put: Some(task.case.value_bytes) };
     let figures = measured(&mut store, |store| {

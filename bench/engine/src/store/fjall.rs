@@ -10,7 +10,7 @@ use crate::{
 };
 use anyhow::Result;
 use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode,
+    CompressionType, Database, Guard, Keyspace, KeyspaceCreateOptions, PersistMode,
     compaction::Leveled,
     config::{
         BlockSizePolicy, BloomConstructionPolicy, CompressionPolicy, FilterPolicy, FilterPolicyEntry,
@@ -48,9 +48,16 @@ fn options(setup: &Setup) -> KeyspaceCreateOptions {
         .compaction_strategy(Arc::new(Leveled::default().with_table_target_size(memtable_bytes.max(2 << 20))))
 }
 
-impl Store for Fjall {
-    const SCANS: bool = true;
+fn read(entries: impl Iterator<Item = Guard>) -> Result<u64> {
+    let mut count = 0;
+    for entry in entries {
+        std::hint::black_box(entry.into_inner()?);
+        count += 1;
+    }
+    Ok(count)
+}
 
+impl Store for Fjall {
     fn open(folder: &Path, setup: &Setup) -> Result<Self> {
         let database = Database::builder(folder)
             .cache_size(setup.case.cache_bytes())
@@ -80,13 +87,12 @@ impl Store for Fjall {
         threads::durable(self, work)
     }
 
-    fn scan(&mut self, from: &Key, most: u64) -> Result<u64> {
-        let mut count = 0;
-        for entry in self.keyspace.range(&from[..]..).take(most as usize) {
-            std::hint::black_box(entry.into_inner()?);
-            count += 1;
-        }
-        Ok(count)
+    fn scan_all(&mut self) -> Result<u64> {
+        read(self.keyspace.iter())
+    }
+
+    fn scan_from(&mut self, from: &Key, most: u64) -> Result<u64> {
+        read(self.keyspace.range(&from[..]..).take(most as usize))
     }
 
     fn settle(&mut self) -> Result<()> {

@@ -50,14 +50,6 @@ impl Engine {
     pub fn is_linked(self) -> bool {
         self != Engine::Rocksdb || cfg!(rocksdb)
     }
-
-    /// Whether it can read in key order.
-    pub fn scans(self) -> bool {
-        match self {
-            Engine::Clockwise => Clockwise::SCANS,
-            Engine::Rocksdb | Engine::Fjall => true,
-        }
-    }
 }
 
 /// Gets (and puts) of cold keys.
@@ -86,9 +78,6 @@ pub struct Durable {
 
 /// An open engine. Errors are final.
 pub trait Store: Sized {
-    /// Whether [`Store::scan`] works.
-    const SCANS: bool;
-
     /// Opens a folder, making it if there is none.
     fn open(folder: &Path, setup: &Setup) -> Result<Self>;
 
@@ -112,8 +101,11 @@ pub trait Store: Sized {
     /// Puts durably; answers how many.
     fn durable(&mut self, work: &Durable) -> Result<u64>;
 
-    /// Reads up to so many entries in key order from a key on; answers how many there were.
-    fn scan(&mut self, from: &Key, most: u64) -> Result<u64>;
+    /// Reads all entries in the engine's order; answers how many there were.
+    fn scan_all(&mut self) -> Result<u64>;
+
+    /// Reads up to so many entries in the engine's order from a key on; answers how many there were.
+    fn scan_from(&mut self, from: &Key, most: u64) -> Result<u64>;
 
     /// Waits until what was put has reached the log's file and no background work is left.
     fn settle(&mut self) -> Result<()>;

@@ -6,13 +6,15 @@ use super::{
     threads::{Letter, Shared},
 };
 use crate::load::{Key, Values, key, mixed};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
+    limits::{CELLS, SLOTS},
     slot::Slot,
     storage::{Found, JobId, Loaded, Lookup, Mutation, Refusal, Storage},
 };
-use clockwise_store::{Engine, Job, JobKind};
+use clockwise_store::{Engine, Job, Scan, ScanRange};
 use std::{
     collections::BTreeMap,
     sync::{Arc, mpsc::Receiver},
@@ -23,6 +25,8 @@ use std::{
 pub const STEP: usize = 64;
 /// Bytes on their way to the log above which a driver waits.
 const LOG_BACKLOG_BYTES: usize = 1 << 20;
+/// Bytes of a scan that are read before it is looked whether they are enough.
+const PAGE_BYTES: usize = 4096;
 /// How long a driver that can do nothing waits for a letter before it looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
@@ -147,6 +151,26 @@ impl Driver {
         Ok(done)
     }
 
+    /// Reads all entries, cell by cell, waiting for the disk.
+    pub fn scan_all(&mut self) -> Result<u64> {
+        let mut count = 0;
+        for cell in (0..CELLS).map(first_of) {
+            let range = ScanRange { first: cell, last: last_of(cell), after: None };
+            count += read(self.engine.scan(range), u64::MAX)?;
+        }
+        Ok(count)
+    }
+
+    /// Reads entries behind a key to the end of its cell, but not more than `most`, waiting for the disk.
+    pub fn scan_from(&mut self, from: &Key, most: u64) -> Result<u64> {
+        let slot = Slot::of(from);
+        let after = Some(Bytes::copy_from_slice(from));
+        let scan = self.engine.scan(ScanRange { first: slot, last: last_of(slot), after });
+        let count = read(scan, most)?;
+        self.count()?;
+        Ok(count)
+    }
+
     /// Waits until nothing is left to do.
     pub fn settle(&mut self) -> Result<()> {
         loop {
@@ -178,9 +202,7 @@ impl Driver {
         flushed.into_iter().for_each(|notice| self.shared.log_flushed(notice));
         self.engine.take_jobs(&mut self.jobs);
         self.running += self.jobs.len();
-        for job in self.jobs.drain(..) {
-            if job.kind() == JobKind::Read { self.shared.read(job) } else { self.shared.work(job) }
-        }
+        self.jobs.drain(..).for_each(|job| self.shared.run(job));
     }
 
     /// Counts an operation; now and then a step is due.
@@ -216,6 +238,26 @@ impl Driver {
     }
 }
 
+/// The first slot of a cell.
+fn first_of(cell: u16) -> Slot {
+    Slot::new(cell).expect("there are more slots than cells")
+}
+
+/// The last slot of a slot's cell.
+fn last_of(slot: Slot) -> Slot {
+    Slot::new(SLOTS - CELLS + slot.cell()).expect("below the number of slots")
+}
+
+fn read(mut scan: Scan, most: u64) -> Result<u64> {
+    let (mut page, mut count, mut more) = (Vec::new(), 0, true);
+    while more && count < most {
+        more = scan.next_page(PAGE_BYTES, &mut page).map_err(|error| anyhow!("a scan failed: {error:?}"))?;
+        count += page.len() as u64;
+        std::hint::black_box(page.drain(..));
+    }
+    Ok(count.min(most))
+}
+
 fn result(loaded: Loaded) -> Result<Option<Found>> {
-    loaded.result.map_err(|error| anyhow::anyhow!("a lookup failed: {error:?}"))
+    loaded.result.map_err(|error| anyhow!("a lookup failed: {error:?}"))
 }

@@ -3,9 +3,9 @@
 use super::{Cold, Durable, Store};
 use crate::{
     load::{Key, Values, key},
-    setup::{BACKGROUND_THREADS, BLOCK_BYTES, BLOOM_BITS, Setup},
+    setup::{BLOCK_BYTES, BLOOM_BITS, Setup},
 };
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clockwise_store::{Compression, Disk, Options, RealDisk, open};
 use driver::Driver;
 use std::{
@@ -43,15 +43,11 @@ fn options(setup: &Setup) -> Options {
 }
 
 impl Store for Clockwise {
-    // To be switched on with `scan` below, once the engine has scans: the rows appear in the table by themselves.
-    const SCANS: bool = false;
-
     fn open(folder: &Path, setup: &Setup) -> Result<Self> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
         let opened = open(Arc::clone(&disk), options(setup))?;
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..setup.drivers).map(|_| mpsc::channel()).unzip();
-        let counts = (BACKGROUND_THREADS, setup.readers);
-        let threads = Threads::start(opened.log, setup.durable, &disk, counts, &senders)?;
+        let threads = Threads::start(opened.log, setup.durable, &disk, &senders)?;
         let driver = |(engine, inbox)| Driver::new(engine, inbox, Arc::clone(&threads.shared));
         let drivers = opened.engines.into_iter().zip(inboxes).map(driver).collect();
         Ok(Self { drivers, threads })
@@ -90,8 +86,12 @@ impl Store for Clockwise {
         })
     }
 
-    fn scan(&mut self, _from: &Key, _most: u64) -> Result<u64> {
-        bail!("the engine has no scan yet")
+    fn scan_all(&mut self) -> Result<u64> {
+        self.drivers[0].scan_all()
+    }
+
+    fn scan_from(&mut self, from: &Key, most: u64) -> Result<u64> {
+        self.drivers[0].scan_from(from, most)
     }
 
     fn settle(&mut self) -> Result<()> {

@@ -20,7 +20,7 @@ pub struct Queue<T> {
 
 impl<T> Queue<T> {
     /// An empty, open queue.
-    pub fn new() -> Queue<T> {
+    pub const fn new() -> Queue<T> {
         Queue {
             waiting: Mutex::new(Waiting { items: VecDeque::new(), closed: false }),
             arrived: Condvar::new(),

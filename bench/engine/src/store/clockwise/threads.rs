@@ -1,10 +1,11 @@
 //! The threads around our engines, as in the server: one for the commit log, which syncs once for all batches
-//! that wait, some for flush and compaction, some for cold reads.
+//! that wait; many for cold reads; one for flushes and what makes them visible; one for merges.
 
 use super::queue::Queue;
+use crate::setup::BACKGROUND_THREADS;
 use anyhow::{Context, Result};
 use clockwise_core::ids::Lsn;
-use clockwise_store::{Disk, Flushed, Job, JobDone, Log, LogBatch, LogError};
+use clockwise_store::{Disk, Flushed, Job, JobDone, JobKind, Log, LogBatch, LogError};
 use std::{
     collections::VecDeque,
     sync::{
@@ -18,6 +19,19 @@ use std::{
 
 /// Time between two syncs where writes are not acknowledged after one, as is the server's default.
 const SYNC_EVERY: Duration = Duration::from_millis(1000);
+
+/// Threads by lane, as the server has them. Readers sleep in the kernel for most of their time.
+const THREADS: [(&str, usize); 3] = [("read", 16), ("flush", 1), ("compaction", 1)];
+const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
+
+/// The lane of a kind of job.
+fn lane_of(kind: JobKind) -> usize {
+    match kind {
+        JobKind::Read => 0,
+        JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => 1,
+        JobKind::Compact => 2,
+    }
+}
 
 /// For the log thread.
 enum LogLetter {
@@ -38,8 +52,7 @@ pub struct Shared {
     log: Queue<LogLetter>,
     /// Bytes that wait for the log thread.
     log_backlog_bytes: AtomicUsize,
-    reads: Queue<Job>,
-    background: Queue<Job>,
+    lanes: [Queue<Job>; THREADS.len()],
 }
 
 /// The running threads.
@@ -67,31 +80,24 @@ impl Shared {
         self.log_backlog_bytes.load(Relaxed)
     }
 
-    /// Has a cold read run.
-    pub fn read(&self, job: Job) {
-        self.reads.push(job);
-    }
-
-    /// Has background work run.
-    pub fn work(&self, job: Job) {
-        self.background.push(job);
+    /// Has a job run.
+    pub fn run(&self, job: Job) {
+        self.lanes[lane_of(job.kind())].push(job);
     }
 }
 
 impl Threads {
-    /// Starts the log thread and so many others; results go to the inbox of the job's shard.
+    /// Starts all of them; results go to the inbox of the job's shard.
     pub fn start(
         log: Log,
         durable: bool,
         disk: &Arc<dyn Disk>,
-        (background, readers): (usize, usize),
         inboxes: &[Sender<Letter>],
     ) -> Result<Threads> {
         let shared = Arc::new(Shared {
             log: Queue::new(),
             log_backlog_bytes: AtomicUsize::new(0),
-            reads: Queue::new(),
-            background: Queue::new(),
+            lanes: [const { Queue::new() }; THREADS.len()],
         });
         let writer = LogWriter {
             shared: Arc::clone(&shared),
@@ -104,27 +110,25 @@ impl Threads {
         };
         let log = thread::Builder::new().name("log".to_owned()).spawn(move || writer.run());
         let mut others = Vec::new();
-        for number in 0..background + readers {
-            let (shared, disk, inboxes) = (Arc::clone(&shared), Arc::clone(disk), inboxes.to_vec());
-            let reads = number >= background;
-            let name = if reads { format!("read-{number}") } else { format!("compaction-{number}") };
-            others.push(thread::Builder::new().name(name).spawn(move || {
-                let queue = if reads { &shared.reads } else { &shared.background };
-                while let Some(job) = queue.pop() {
-                    let done = job.run(&*disk);
-                    // A driver that is gone waits for nothing.
-                    let _not_wanted = inboxes[done.shard()].send(Letter::Done(Box::new(done)));
-                }
-            })?);
+        for (lane, (name, count)) in THREADS.into_iter().enumerate() {
+            for number in 0..count {
+                let (shared, disk, inboxes) = (Arc::clone(&shared), Arc::clone(disk), inboxes.to_vec());
+                let thread = thread::Builder::new().name(format!("{name}-{number}"));
+                others.push(thread.spawn(move || {
+                    while let Some(job) = shared.lanes[lane].pop() {
+                        let done = job.run(&*disk);
+                        // A driver that is gone waits for nothing.
+                        let _not_wanted = inboxes[done.shard()].send(Letter::Done(Box::new(done)));
+                    }
+                })?);
+            }
         }
         Ok(Threads { shared, log: log?, others })
     }
 
     /// Ends them; the log is synced and closed.
     pub fn stop(self) -> Result<()> {
-        for queue in [&self.shared.reads, &self.shared.background] {
-            queue.close();
-        }
+        self.shared.lanes.iter().for_each(Queue::close);
         self.shared.log.close();
         for thread in self.others {
             thread.join().expect("a panic ends the process");

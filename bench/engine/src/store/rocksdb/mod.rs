@@ -33,8 +33,6 @@ const BUSY: [&CStr; 4] = [
 ];
 
 impl Store for Rocksdb {
-    const SCANS: bool = true;
-
     fn open(folder: &Path, setup: &Setup) -> Result<Self> {
         let write_buffer_bytes = setup.case.write_buffer_bytes() / WRITE_BUFFERS;
         let tuning = Tuning {
@@ -71,7 +69,11 @@ impl Store for Rocksdb {
         threads::durable(self, work)
     }
 
-    fn scan(&mut self, from: &Key, most: u64) -> Result<u64> {
+    fn scan_all(&mut self) -> Result<u64> {
+        self.database.scan(&[], u64::MAX)
+    }
+
+    fn scan_from(&mut self, from: &Key, most: u64) -> Result<u64> {
         self.database.scan(from, most)
     }
 
