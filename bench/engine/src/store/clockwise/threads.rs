@@ -1,0 +1,194 @@
+//! The threads around our engines, as in the server: one for the commit log, which syncs once for all batches
+//! that wait; many for cold reads; one for flushes and what makes them visible; one for merges.
+
+use super::queue::Queue;
+use crate::setup::BACKGROUND_THREADS;
+use anyhow::{Context, Result};
+use clockwise_core::ids::Lsn;
+use clockwise_store::{Disk, Flushed, Job, JobDone, JobKind, Log, LogBatch, LogError};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+        mpsc::Sender,
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+/// Time between two syncs where writes are not acknowledged after one, as is the server's default.
+const SYNC_EVERY: Duration = Duration::from_millis(1000);
+
+/// Threads by lane, as the server has them. Readers sleep in the kernel for most of their time.
+const THREADS: [(&str, usize); 3] = [("read", 16), ("flush", 1), ("compaction", 1)];
+const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
+
+/// The lane of a kind of job.
+fn lane_of(kind: JobKind) -> usize {
+    match kind {
+        JobKind::Read => 0,
+        JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => 1,
+        JobKind::Compact => 2,
+    }
+}
+
+/// For the log thread.
+enum LogLetter {
+    Batch(LogBatch),
+    Flushed(Flushed),
+}
+
+/// For a driver.
+pub enum Letter {
+    /// Its changes up to here are durable.
+    Durable(Lsn),
+    /// A job is done.
+    Done(Box<JobDone>),
+}
+
+/// What drivers and threads share.
+pub struct Shared {
+    log: Queue<LogLetter>,
+    /// Bytes that wait for the log thread.
+    log_backlog_bytes: AtomicUsize,
+    lanes: [Queue<Job>; THREADS.len()],
+}
+
+/// The running threads.
+pub struct Threads {
+    /// For drivers.
+    pub shared: Arc<Shared>,
+    log: JoinHandle<Result<(), LogError>>,
+    others: Vec<JoinHandle<()>>,
+}
+
+impl Shared {
+    /// Hands changes to the log.
+    pub fn log_batch(&self, batch: LogBatch) {
+        self.log_backlog_bytes.fetch_add(batch.bytes(), Relaxed);
+        self.log.push(LogLetter::Batch(batch));
+    }
+
+    /// Lets the log free segments.
+    pub fn log_flushed(&self, flushed: Flushed) {
+        self.log.push(LogLetter::Flushed(flushed));
+    }
+
+    /// Bytes that are not in the log's file yet.
+    pub fn log_backlog_bytes(&self) -> usize {
+        self.log_backlog_bytes.load(Relaxed)
+    }
+
+    /// Has a job run.
+    pub fn run(&self, job: Job) {
+        self.lanes[lane_of(job.kind())].push(job);
+    }
+}
+
+impl Threads {
+    /// Starts all of them; results go to the inbox of the job's shard.
+    pub fn start(
+        log: Log,
+        durable: bool,
+        disk: &Arc<dyn Disk>,
+        inboxes: &[Sender<Letter>],
+    ) -> Result<Threads> {
+        let shared = Arc::new(Shared {
+            log: Queue::new(),
+            log_backlog_bytes: AtomicUsize::new(0),
+            lanes: [const { Queue::new() }; THREADS.len()],
+        });
+        let writer = LogWriter {
+            shared: Arc::clone(&shared),
+            log,
+            sync_every: if durable { Duration::ZERO } else { SYNC_EVERY },
+            inboxes: inboxes.to_vec(),
+            told: vec![Lsn(0); inboxes.len()],
+            unsynced: false,
+            synced_at: Instant::now(),
+        };
+        let log = thread::Builder::new().name("log".to_owned()).spawn(move || writer.run());
+        let mut others = Vec::new();
+        for (lane, (name, count)) in THREADS.into_iter().enumerate() {
+            for number in 0..count {
+                let (shared, disk, inboxes) = (Arc::clone(&shared), Arc::clone(disk), inboxes.to_vec());
+                let thread = thread::Builder::new().name(format!("{name}-{number}"));
+                others.push(thread.spawn(move || {
+                    while let Some(job) = shared.lanes[lane].pop() {
+                        let done = job.run(&*disk);
+                        // A driver that is gone waits for nothing.
+                        let _not_wanted = inboxes[done.shard()].send(Letter::Done(Box::new(done)));
+                    }
+                })?);
+            }
+        }
+        Ok(Threads { shared, log: log?, others })
+    }
+
+    /// Ends them; the log is synced and closed.
+    pub fn stop(self) -> Result<()> {
+        self.shared.lanes.iter().for_each(Queue::close);
+        self.shared.log.close();
+        for thread in self.others {
+            thread.join().expect("a panic ends the process");
+        }
+        self.log.join().expect("a panic ends the process").context("the log failed")
+    }
+}
+
+struct LogWriter {
+    shared: Arc<Shared>,
+    log: Log,
+    sync_every: Duration,
+    inboxes: Vec<Sender<Letter>>,
+    told: Vec<Lsn>,
+    unsynced: bool,
+    synced_at: Instant,
+}
+
+impl LogWriter {
+    fn run(mut self) -> Result<(), LogError> {
+        let mut letters = VecDeque::new();
+        while self.shared.log.take_all(&mut letters, self.next_sync()) {
+            let mut bytes = 0;
+            for letter in letters.drain(..) {
+                match letter {
+                    LogLetter::Batch(batch) => {
+                        bytes += batch.bytes();
+                        self.log.append(batch);
+                    }
+                    LogLetter::Flushed(flushed) => self.log.on_flushed(flushed),
+                }
+            }
+            if bytes > 0 {
+                self.log.write()?;
+                self.unsynced = true;
+                self.shared.log_backlog_bytes.fetch_sub(bytes, Relaxed);
+            }
+            if self.next_sync().is_some_and(|at| at <= Instant::now()) {
+                self.sync()?;
+            }
+        }
+        self.log.close()
+    }
+
+    fn next_sync(&self) -> Option<Instant> {
+        self.unsynced.then(|| self.synced_at + self.sync_every)
+    }
+
+    fn sync(&mut self) -> Result<(), LogError> {
+        self.log.sync()?;
+        self.synced_at = Instant::now();
+        self.unsynced = false;
+        for (shard, told) in self.told.iter_mut().enumerate() {
+            let synced = self.log.synced(shard);
+            if synced > *told {
+                *told = synced;
+                // A driver that is gone waits for nothing.
+                let _not_wanted = self.inboxes[shard].send(Letter::Durable(synced));
+            }
+        }
+        Ok(())
+    }
+}
