@@ -29,12 +29,14 @@ pub struct Job {
     work: Work,
 }
 
-/// What kind of work a job is, to decide what runs first: a client waits for a read, memory for a flush and an
-/// install, nobody for the others.
+/// What kind of work a job is, to decide what runs first: a client waits for a read, memory to be given back, a flush
+/// and an install, nobody for the others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum JobKind {
     /// A lookup that needs the disk.
     Read,
+    /// Memory is given back. Touches no file, and goes before flushes: each of them is followed by more memory.
+    Free,
     /// A cell's manifest is written.
     Install,
     /// A memtable is written to a table.
@@ -45,7 +47,7 @@ pub enum JobKind {
     Checkpoint,
     /// Tables are merged.
     Compact,
-    /// A file is removed, or memory is given back.
+    /// A file is removed.
     Remove,
 }
 
@@ -66,7 +68,8 @@ pub(crate) enum Work {
     },
     /// A flushed memtable: giving its memory back takes a while.
     Drop(Arc<Frozen>),
-    Remove(String),
+    /// A table that nobody reads any more: its file, and the memory of its index and filter.
+    Remove(Arc<Table>),
     Space,
 }
 
@@ -119,7 +122,8 @@ impl Job {
             Work::Compact(_) => JobKind::Compact,
             Work::Checkpoint(_) => JobKind::Checkpoint,
             Work::Install { .. } => JobKind::Install,
-            Work::Remove(_) | Work::Drop(_) => JobKind::Remove,
+            Work::Drop(_) => JobKind::Free,
+            Work::Remove(_) => JobKind::Remove,
             Work::Space => JobKind::Space,
         }
     }
@@ -143,7 +147,7 @@ impl Job {
                 drop(frozen);
                 Done::Remove(Ok(()))
             }
-            Work::Remove(path) => Done::Remove(remove_if_there(disk, &path)),
+            Work::Remove(table) => Done::Remove(remove_if_there(disk, table.path())),
             Work::Space => Done::Space(disk.space()),
         };
         JobDone { shard: self.shard, done }
