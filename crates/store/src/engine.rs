@@ -72,6 +72,10 @@ pub struct Engine {
     filter: Option<Arc<dyn CompactionFilter>>,
     /// Something happened after which background work may be due.
     work_due: bool,
+    /// A flush runs: what is closed meanwhile goes together with the next one.
+    flushing: bool,
+    /// Manifests are being written.
+    installing: bool,
     /// The cell that is being compacted; one at a time in a shard.
     compacting: Option<usize>,
     /// Tables that no lookup will be given any more; removed when the last running one is done.
@@ -150,6 +154,8 @@ impl Engine {
             slices: Vec::new(),
             filter: None,
             work_due: true,
+            flushing: false,
+            installing: false,
             compacting: None,
             gone: Vec::new(),
             dropped: Vec::new(),

@@ -20,7 +20,7 @@ mod read;
 pub(crate) use checkpoint::CheckpointJob;
 pub use compact::CompactionFilter;
 pub(crate) use compact::{CompactJob, CompactPlan};
-pub(crate) use flush::FlushJob;
+pub(crate) use flush::{FlushDone, FlushJob, Flushing};
 pub(crate) use read::{ReadDone, ReadJob};
 
 /// A piece of work for the disk.
@@ -60,10 +60,8 @@ pub(crate) enum Work {
     Flush(FlushJob),
     Compact(Box<CompactJob>),
     Checkpoint(CheckpointJob),
-    Install {
-        cell: u16,
-        manifest: Manifest,
-    },
+    /// Manifests of cells.
+    Install(Vec<(u16, Manifest)>),
     /// A flushed memtable: giving its memory back takes a while.
     Drop(Arc<Frozen>),
     Remove(String),
@@ -75,11 +73,7 @@ pub(crate) type CompactResult = Result<Option<Arc<Table>>, Option<MergeError>>;
 
 pub(crate) enum Done {
     Read(ReadDone),
-    Flush {
-        cell: u16,
-        frozen: Arc<Frozen>,
-        result: io::Result<Option<Arc<Table>>>,
-    },
+    Flush(Vec<FlushDone>),
     /// A merge that goes on.
     Compacting(Box<CompactJob>),
     Compact {
@@ -89,7 +83,7 @@ pub(crate) enum Done {
         filtered: u64,
     },
     Install {
-        cell: u16,
+        cells: Vec<u16>,
         result: io::Result<()>,
     },
     Checkpoint(io::Result<Part>),
@@ -118,7 +112,7 @@ impl Job {
             Work::Flush(_) => JobKind::Flush,
             Work::Compact(_) => JobKind::Compact,
             Work::Checkpoint(_) => JobKind::Checkpoint,
-            Work::Install { .. } => JobKind::Install,
+            Work::Install(_) => JobKind::Install,
             Work::Remove(_) | Work::Drop(_) => JobKind::Remove,
             Work::Space => JobKind::Space,
         }
@@ -136,8 +130,9 @@ impl Job {
             Work::Flush(job) => job.run(disk),
             Work::Compact(job) => job.run(disk),
             Work::Checkpoint(job) => Done::Checkpoint(job.run(disk)),
-            Work::Install { cell, manifest } => {
-                Done::Install { cell, result: meta::save(disk, &manifest::name(cell), &manifest.encode()) }
+            Work::Install(manifests) => {
+                let cells = manifests.iter().map(|(cell, _)| *cell).collect();
+                Done::Install { cells, result: install(disk, &manifests) }
             }
             Work::Drop(frozen) => {
                 drop(frozen);
@@ -148,6 +143,13 @@ impl Job {
         };
         JobDone { shard: self.shard, done }
     }
+}
+
+/// Writes manifests, all or some of which may be found if this fails.
+fn install(disk: &dyn Disk, manifests: &[(u16, Manifest)]) -> io::Result<()> {
+    let records: Vec<(String, Vec<u8>)> =
+        manifests.iter().map(|(cell, manifest)| (manifest::name(*cell), manifest.encode())).collect();
+    meta::save_all(disk, records.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
 }
 
 impl JobDone {

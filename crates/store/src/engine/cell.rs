@@ -82,6 +82,8 @@ pub(crate) struct Installing {
 /// A memtable that takes no more changes, with what was remembered per slot when it was closed.
 pub(crate) struct Frozen {
     pub(crate) memtable: Memtable,
+    /// How much the engine had logged at its first change, in bytes: the oldest is flushed first.
+    pub(crate) oldest_mark: u64,
     pub(crate) slots: Arc<Vec<SlotInfo>>,
 }
 
@@ -233,7 +235,7 @@ impl Cell {
             worth.then_some(SlotInfo { slot, live, lines, dropped })
         });
         let slots = Arc::new(remembered.collect());
-        self.frozen.push_front(Arc::new(Frozen { memtable, slots }));
+        self.frozen.push_front(Arc::new(Frozen { memtable, oldest_mark: self.oldest_mark, slots }));
         bytes
     }
 

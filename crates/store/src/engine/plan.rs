@@ -1,18 +1,18 @@
 //! Background work: when memtables are closed, what is flushed, merged, installed and removed, and what
-//! happens with the results. At most one flush per cell and one merge per shard are under way; a cell's
-//! manifest is written by one job at a time and shows all results that have come in. What fails rests until
+//! happens with the results. At most one flush and one merge per shard are under way; manifests
+//! are written by one job at a time, which shows all results that have come in. What fails rests until
 //! the next tick; a manifest that cannot be made durable fails the engine.
 
 use super::{
     Engine,
-    cell::{Edit, Installing},
+    cell::{Cell, Edit, Installing},
     compaction::{self, Run},
     reclaim,
 };
 use crate::{
     engine::Flushed,
-    job::{CompactJob, CompactPlan, CompactResult, Done, FlushJob, Job, Work},
-    limits::{COMPACT_RUNS, SLOW_RUNS, STALL_RUNS},
+    job::{CompactJob, CompactPlan, CompactResult, Done, FlushDone, FlushJob, Flushing, Job, Work},
+    limits::{COMPACT_RUNS, FLUSH_BYTES, SLOW_RUNS, STALL_RUNS},
     table::Table,
 };
 use clockwise_core::{
@@ -61,10 +61,8 @@ impl Engine {
         let runs = self.cells.iter().map(|cell| cell.tables.len()).max().unwrap_or_default();
         let slow = runs.saturating_sub(SLOW_RUNS) * 1_000 / (STALL_RUNS - SLOW_RUNS);
         self.pressure_of_runs = slow.min(1_000) as u32;
-        for at in 0..self.cells.len() {
-            self.plan_install(at, jobs);
-            self.plan_flush(at, jobs);
-        }
+        self.plan_install(jobs);
+        self.plan_flush(jobs);
         self.plan_checkpoint(jobs);
         if self.compacting.is_none() {
             self.plan_compaction(jobs);
@@ -83,28 +81,47 @@ impl Engine {
         });
     }
 
-    fn plan_install(&mut self, at: usize, jobs: &mut Vec<Job>) {
-        let cell = &mut self.cells[at];
-        if cell.work.installing.is_some() || cell.work.edits.is_empty() || self.failed {
+    /// Makes all results that have come in visible, with one job.
+    fn plan_install(&mut self, jobs: &mut Vec<Job>) {
+        if self.installing || self.failed {
             return;
         }
-        let manifest = cell.begin_install();
-        jobs.push(Job::of(self.shard, Work::Install { cell: cell.number, manifest }));
+        let changed = self.cells.iter_mut().filter(|cell| !cell.work.edits.is_empty());
+        let manifests: Vec<_> = changed.map(|cell| (cell.number, cell.begin_install())).collect();
+        if !manifests.is_empty() {
+            self.installing = true;
+            jobs.push(Job::of(self.shard, Work::Install(manifests)));
+        }
     }
 
-    fn plan_flush(&mut self, at: usize, jobs: &mut Vec<Job>) {
-        let cell = &mut self.cells[at];
-        let busy = cell.work.flushing || cell.work.resting || self.failed;
-        let Some(frozen) = cell.frozen.back() else { return };
-        if busy || cell.tables.len() >= STALL_RUNS {
+    /// Flushes what waits, the oldest first, so that the log can let go of it.
+    fn plan_flush(&mut self, jobs: &mut Vec<Job>) {
+        if self.flushing || self.failed {
             return;
         }
-        let frozen = Arc::clone(frozen);
-        let number = cell.next_number;
-        cell.next_number += 1;
-        cell.work.flushing = true;
-        let job = FlushJob { cell: cell.number, number, frozen, builder: self.settings.builder };
-        jobs.push(Job::of(self.shard, Work::Flush(job)));
+        let ready = |cell: &Cell| !cell.work.flushing && !cell.work.resting && cell.tables.len() < STALL_RUNS;
+        let waiting = self.cells.iter().enumerate().filter(|(_, cell)| ready(cell));
+        let mut oldest: Vec<(u64, usize)> =
+            waiting.filter_map(|(at, cell)| Some((cell.frozen.back()?.oldest_mark, at))).collect();
+        oldest.sort_unstable();
+        let (mut memtables, mut bytes) = (Vec::new(), 0);
+        for (_, at) in oldest {
+            let cell = &mut self.cells[at];
+            let Some(frozen) = cell.frozen.back().map(Arc::clone) else { continue };
+            bytes += frozen.memtable.bytes();
+            if bytes > FLUSH_BYTES && !memtables.is_empty() {
+                break;
+            }
+            let number = cell.next_number;
+            cell.next_number += 1;
+            cell.work.flushing = true;
+            memtables.push(Flushing { cell: cell.number, number, frozen });
+        }
+        if !memtables.is_empty() {
+            self.flushing = true;
+            let job = FlushJob { memtables, builder: self.settings.builder };
+            jobs.push(Job::of(self.shard, Work::Flush(job)));
+        }
     }
 
     fn plan_compaction(&mut self, jobs: &mut Vec<Job>) {
@@ -176,9 +193,9 @@ impl Engine {
                 self.work_due = false;
                 self.read_done(read, loaded);
             }
-            Done::Flush { cell, frozen, result } => {
-                let at = usize::from(cell) / self.settings.shards;
-                self.flush_done(at, frozen, result);
+            Done::Flush(done) => {
+                self.flushing = false;
+                done.into_iter().for_each(|done| self.flush_done(done));
             }
             Done::Compacting(mut job) => {
                 self.work_due = false;
@@ -190,13 +207,16 @@ impl Engine {
                 let at = usize::from(cell) / self.settings.shards;
                 self.compact_done(at, inputs, result);
             }
-            Done::Install { cell, result } => {
-                let at = usize::from(cell) / self.settings.shards;
-                let next = self.cells[at].work.installing.take().expect("one manifest is written at a time");
-                match result {
-                    Ok(()) => self.install(at, next),
-                    // Either manifest may be found after a restart, so nothing may be built on either.
-                    Err(_) => self.failed = true,
+            Done::Install { cells, result } => {
+                self.installing = false;
+                for cell in cells {
+                    let at = usize::from(cell) / self.settings.shards;
+                    let next = self.cells[at].work.installing.take().expect("it was being installed");
+                    match result {
+                        Ok(()) => self.install(at, next),
+                        // Either manifest may be found after a restart, so nothing may be built on either.
+                        Err(_) => self.failed = true,
+                    }
                 }
             }
             Done::Checkpoint(result) => self.checkpoint_done(result),
@@ -210,12 +230,9 @@ impl Engine {
         }
     }
 
-    fn flush_done(
-        &mut self,
-        at: usize,
-        frozen: Arc<super::cell::Frozen>,
-        result: std::io::Result<Option<Arc<Table>>>,
-    ) {
+    fn flush_done(&mut self, done: FlushDone) {
+        let FlushDone { cell, frozen, result } = done;
+        let at = usize::from(cell) / self.settings.shards;
         let work = &mut self.cells[at].work;
         match result {
             Ok(table) => {
