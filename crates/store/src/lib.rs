@@ -18,8 +18,8 @@
 //! | [`mod@open`] | creating a folder, and recovery |
 //! | [`options`], [`limits`], [`error`] | settings, caps, failures |
 //!
-//! Deliberately absent: scans, checkpoints, dropping of slots, partitioned indexes. They come with the engine
-//! issue; storage order is (slot, key) so that they can.
+//! Deliberately absent: scans, checkpoints, dropping of slots. They come with the engine issue; storage order is
+//! (slot, key) so that they can.
 #![forbid(unsafe_code)]
 
 pub mod cache;
