@@ -149,7 +149,7 @@ pub struct Op {
 }
 
 /// What a cell holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct State {
     pub records: BTreeMap<(u16, Vec<u8>), Vec<u8>>,
     pub live: BTreeMap<u16, i64>,
@@ -300,7 +300,7 @@ pub fn visible(state: &State) -> State {
 }
 
 /// A state in few words.
-fn show(state: &State) -> String {
+pub fn show(state: &State) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).into_owned();
     let records =
         state.records.iter().map(|((slot, key), value)| format!("{slot} {}: {}", text(key), text(value)));

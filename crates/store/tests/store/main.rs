@@ -7,3 +7,4 @@ mod golden;
 mod harness;
 mod model;
 mod real;
+mod tap;
