@@ -8,7 +8,7 @@ use super::{
     segment::{self, Header},
 };
 use crate::{
-    disk::{Disk, read_all, read_exact_at, remove_if_there},
+    disk::{Disk, DiskFile, read_all, read_exact_at, remove_if_there},
     error::OpenError,
 };
 use bytes::Bytes;
@@ -104,8 +104,7 @@ pub(crate) fn recover(
             replay_torn(&bytes, contents.end, replay);
         }
         if sealed.is_none() {
-            // A process that died leaves frames that no sync has covered: they are about to be believed.
-            file.sync()?;
+            make_durable(&*file, &bytes, &contents)?;
         }
         found.last = (number, contents.end);
         found.closed = contents.closed;
@@ -113,6 +112,16 @@ pub(crate) fn recover(
     }
     disk.sync_dir(segment::DIR)?;
     Ok(found)
+}
+
+/// A process that died leaves frames that no sync has covered: they are about to be believed. After a sync that failed
+/// the system shows them although it has given up writing them, and a further sync alone would not: they are written
+/// again.
+fn make_durable(file: &dyn DiskFile, bytes: &[u8], contents: &Contents) -> io::Result<()> {
+    let end = bytes.len().min(contents.end as usize);
+    let start = end.min(contents.synced as usize);
+    file.write_at(&bytes[start..end], start as u64)?;
+    file.sync()
 }
 
 /// The headers of all segment files, by number; `None` where there is no sound one.

@@ -34,6 +34,8 @@ pub(super) struct Contents {
     pub(super) frames: Vec<Frame>,
     /// Where they end, in bytes: nothing from here on counts.
     pub(super) end: u64,
+    /// Below this offset a sound frame says that everything had been synced, in bytes; 0 if none does.
+    pub(super) synced: u64,
     /// Places that had been synced and are not sound any more.
     pub(super) gaps: u64,
     /// The cells that the gaps may have held changes of, one bit each.
@@ -58,7 +60,7 @@ pub(super) fn scan(number: u64, bytes: &[u8], sealed: Option<u64>, recycled: boo
     let (pieces, synced, last_end) = pieces(number, bytes, limit);
     // A sealed segment was synced up to its end, even where that is cut off.
     let synced = sealed.unwrap_or(synced);
-    let mut contents = Contents { end: segment::HEADER_BYTES, ..Contents::default() };
+    let mut contents = Contents { end: segment::HEADER_BYTES, synced, ..Contents::default() };
     contents.begun = pieces.iter().any(|piece| matches!(piece, Piece::Sound(_)));
     for piece in pieces {
         match piece {

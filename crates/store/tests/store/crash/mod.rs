@@ -89,7 +89,7 @@ impl Search {
             self.lose(&disk, loss);
             let say =
                 |error| format!("cut after {cut} of {}, {loss:?}, disk {seed}: {error}", life.changes());
-            if self.rng.u32(..120) == 0 {
+            if self.rng.u32(..240) == 0 {
                 self.cut_in_recovery(life, cut, &disk, 3).map_err(say)?;
             }
             self.check(life, cut, &disk).map_err(say)?;
