@@ -8,7 +8,7 @@ use super::{
     segment::{self, Header},
 };
 use crate::{
-    disk::{Disk, DiskFile, read_all, read_exact_at, remove_if_there},
+    disk::{Disk, DiskFile, read_all, remove_if_there},
     error::OpenError,
 };
 use bytes::Bytes;
@@ -90,6 +90,11 @@ pub(crate) fn recover(
             }
             Some(_) => {}
         }
+        let cut = header.is_some_and(|header| header.length > bytes.len() as u64);
+        if cut && sealed.is_none() {
+            // No power loss does that. Frames that were synced may have gone, and nobody knows which.
+            found.damage(u16::MAX);
+        }
         if let Some(header) = header {
             found.highest = found.highest.max(header.floor);
             found.manifests |= header.manifests;
@@ -107,7 +112,7 @@ pub(crate) fn recover(
             make_durable(&*file, &bytes, &contents)?;
         }
         found.last = (number, contents.end);
-        found.closed = contents.closed;
+        found.closed = contents.closed && !cut;
         replay.segment_done(contents.end - segment::HEADER_BYTES)?;
     }
     disk.sync_dir(segment::DIR)?;
@@ -132,12 +137,10 @@ fn headers(disk: &dyn Disk) -> Result<BTreeMap<u64, Option<Header>>, OpenError> 
         let path = segment::path(number);
         let file = disk.open(&path)?;
         let mut bytes = vec![0; segment::HEADER_BYTES as usize];
-        let header = match read_exact_at(&*file, &mut bytes, 0) {
-            Ok(()) => Header::parse(&bytes, number).map_err(|version| OpenError::Newer { path, version })?,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
-            Err(error) => return Err(error.into()),
-        };
-        headers.insert(number, header);
+        // A file that was cut may still hold the first copy.
+        let read = file.read_at(&mut bytes, 0)?;
+        let header = Header::parse(&bytes[..read], number);
+        headers.insert(number, header.map_err(|version| OpenError::Newer { path, version })?);
     }
     Ok(headers)
 }

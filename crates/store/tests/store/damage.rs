@@ -71,14 +71,6 @@ enum Outcome {
     Refused,
 }
 
-/// Offsets worth flipping: every byte that is not in a long run of zeros, and some that are.
-fn offsets(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    (0..bytes.len()).filter(|&at| {
-        let near = &bytes[at.saturating_sub(8)..(at + 8).min(bytes.len())];
-        near.iter().any(|&byte| byte != 0) || at % 509 == 0
-    })
-}
-
 #[test]
 fn no_flipped_bit_shows_wrong_data() {
     let (disk, values) = folder();
@@ -90,7 +82,7 @@ fn no_flipped_bit_shows_wrong_data() {
             .next()
             .map_or("", |kind| ["log", "sst", "manifest"].into_iter().find(|k| *k == kind).unwrap_or(""));
         let bytes = disk.bytes(&path).expect("listed");
-        for at in offsets(&bytes) {
+        for at in 0..bytes.len() {
             let fork = disk.fork(0);
             let bit = (at % 8) as u8;
             assert!(fork.bit_flip(&path, at as u64, bit));
@@ -117,11 +109,55 @@ fn no_cut_file_shows_wrong_data() {
     let (disk, values) = folder();
     for path in disk.paths() {
         let length = disk.bytes(&path).expect("listed").len();
-        let step = if path.ends_with(".log") { 37 } else { 3 };
-        for cut in (0..length).step_by(step) {
+        for cut in 0..length {
             let fork = disk.fork(0);
             fork.truncate(&path, cut as u64);
             look(&fork, &values, &format!("{path} cut to {cut}"));
+        }
+    }
+}
+
+/// As [`folder`], with a restart behind it and newer values in a second segment.
+fn two_segments() -> (SimDisk, Values) {
+    let (disk, mut values) = folder();
+    let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("sound");
+    for number in [0, 6, 1, 3] {
+        server.apply(&put(&mut values, number, format!("second {number}")));
+        server.commit().expect("no fault");
+    }
+    (disk, values)
+}
+
+/// Every offset up to the last frame, and some of the zeros behind.
+fn near_and_some(from: usize, length: usize) -> impl Iterator<Item = usize> {
+    (from..length).filter(|at| *at < 5_500 || at.is_multiple_of(61))
+}
+
+#[test]
+fn no_cut_segment_is_taken_for_an_end() {
+    let (disk, values) = two_segments();
+    assert_eq!(look(&disk.fork(0), &values, "sound"), Outcome::Right);
+    for path in ["log/0000000000000001.log", "log/0000000000000002.log"] {
+        let length = disk.bytes(path).expect("it is there").len();
+        let mut older = 0;
+        // Without even a header, the last segment looks as if it had never been begun.
+        for cut in near_and_some(48, length) {
+            let fork = disk.fork(0);
+            fork.truncate(path, cut as u64);
+            older += u32::from(look(&fork, &values, &format!("{path} cut to {cut}")) == Outcome::Older);
+        }
+        assert!(older > 3000, "{path}: {older}");
+    }
+}
+
+#[test]
+fn no_flipped_bit_in_an_earlier_segment_shows_wrong_data() {
+    let (disk, values) = two_segments();
+    for path in ["log/0000000000000001.log", "log/0000000000000002.log"] {
+        for at in near_and_some(0, disk.bytes(path).expect("it is there").len()) {
+            let fork = disk.fork(0);
+            assert!(fork.bit_flip(path, at as u64, (at % 8) as u8));
+            look(&fork, &values, &format!("{path}, byte {at}"));
         }
     }
 }

@@ -160,7 +160,7 @@ fn search(name: &str, first_seed: u64) {
     }
     println!("{name}: {total:?}");
     assert!(total.cut > total.recoveries / 20 && total.changes > total.runs * 300, "{total:?}");
-    assert!(total.flushes > 10 && total.merges > 0 && total.recycled > 0, "{total:?}");
+    assert!(total.flushes > 10 && total.merges > 0 && (total.recycled > 0 || total.runs < 3), "{total:?}");
 }
 
 // Six tests, so that they run side by side.
