@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 pub(crate) mod cell;
 mod compaction;
+mod damage;
 mod entry;
 mod lookup;
 pub(crate) mod memtable;
@@ -69,6 +70,7 @@ pub struct Engine {
     flushed: Vec<Flushed>,
     space: SpaceWatch,
     failed: bool,
+    damages: damage::Damages,
     /// Refusals since the last tick; [`Storage::admits`] counts them through a shared reference.
     refusals: std::cell::Cell<u64>,
     stats: EngineStats,
@@ -137,6 +139,7 @@ impl Engine {
             flushed: Vec::new(),
             space: SpaceWatch { nearly_full, due: false, running: false, checked_at_bytes: 0 },
             failed: false,
+            damages: damage::Damages::default(),
             refusals: std::cell::Cell::new(0),
             stats: EngineStats::default(),
         }

@@ -7,7 +7,7 @@ use crate::{
     engine::cell::Frozen,
     manifest::{self, Manifest},
     meta,
-    table::{MergeError, Table},
+    table::{Damage, MergeError, Table},
 };
 use std::{io, sync::Arc};
 
@@ -37,6 +37,8 @@ pub enum JobKind {
     Flush,
     /// A look at the disk's free space.
     Space,
+    /// A table that was found damaged is read through.
+    Survey,
     /// Tables are merged.
     Compact,
     /// A file is removed, or memory is given back.
@@ -61,6 +63,7 @@ pub(crate) enum Work {
     Drop(Arc<Frozen>),
     Remove(String),
     Space,
+    Survey(Arc<Table>),
 }
 
 /// A merged table (`None` if nothing is left), or what stopped the merge: a table, or else a write.
@@ -73,6 +76,7 @@ pub(crate) enum Done {
     Install { cell: u16, result: io::Result<()> },
     Remove(io::Result<()>),
     Space(io::Result<Space>),
+    Survey { owner: u64, damage: Vec<Damage> },
 }
 
 impl Job {
@@ -98,6 +102,7 @@ impl Job {
             Work::Install { .. } => JobKind::Install,
             Work::Remove(_) | Work::Drop(_) => JobKind::Remove,
             Work::Space => JobKind::Space,
+            Work::Survey(_) => JobKind::Survey,
         }
     }
 
@@ -116,6 +121,7 @@ impl Job {
             }
             Work::Remove(path) => Done::Remove(remove_if_there(disk, &path)),
             Work::Space => Done::Space(disk.space()),
+            Work::Survey(table) => Done::Survey { owner: table.owner(), damage: table.damage() },
         };
         JobDone { shard: self.shard, done }
     }

@@ -12,6 +12,7 @@
 //! | [`log`] | the commit log of a server: segments, frames, group commit |
 //! | [`engine`] | one shard's cells: memtables, lookups, flush and compaction planning |
 //! | [`table`] | SSTables: blocks, index, Bloom filter, builder, merge |
+//! | [`damage`] | which slots damage touches |
 //! | [`manifest`] | which tables make up a cell, and what is remembered per slot |
 //! | [`cache`] | decompressed blocks within a byte budget |
 //! | [`job`] | work that touches the disk, as values |
@@ -24,6 +25,7 @@
 
 pub mod cache;
 mod checksum;
+pub mod damage;
 pub mod disk;
 pub mod engine;
 pub mod error;
@@ -36,6 +38,7 @@ pub mod open;
 pub mod options;
 pub mod table;
 
+pub use damage::SlotRange;
 pub use disk::{Disk, DiskFile, RealDisk, SimDisk, Space};
 pub use engine::{Engine, EngineStats, Flushed};
 pub use error::{LogError, MetaError, OpenError};

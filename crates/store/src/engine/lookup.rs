@@ -94,10 +94,13 @@ impl Engine {
 
     /// A lookup comes back from the disk.
     pub(super) fn read_done(&mut self, done: ReadDone, loaded: &mut Vec<Loaded>) {
-        let ReadDone { id, slot, key, flushed, result, probe, blocks, false_blocks } = done;
+        let ReadDone { id, slot, key, flushed, result, probe, blocks, false_blocks, damaged } = done;
         let place = self.place(slot);
         self.stats.blocks_read += blocks.len() as u64;
         self.stats.bloom_false += false_blocks;
+        if let Some(owner) = damaged {
+            self.note_damaged(place, owner, Some(slot));
+        }
         for (owner, block, bytes) in blocks {
             // A table that was merged away meanwhile is asked no more.
             if self.cells[place].tables.iter().any(|table| table.owner() == owner) {

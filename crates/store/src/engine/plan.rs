@@ -53,6 +53,7 @@ impl Engine {
             jobs.push(Job::of(self.shard, Work::Space));
         }
         self.remove_unused(jobs);
+        self.plan_surveys(jobs);
         for at in 0..self.cells.len() {
             self.plan_install(at, jobs);
             self.plan_flush(at, jobs);
@@ -133,11 +134,10 @@ impl Engine {
 
     /// Takes the result of a job.
     pub(super) fn finish(&mut self, done: Done, loaded: &mut Vec<Loaded>) {
-        self.work_due = true;
+        // A lookup makes no background work, and there are many of them.
+        self.work_due |= !matches!(done, Done::Read(_));
         match done {
             Done::Read(read) => {
-                // A lookup makes no background work, and there are many of them.
-                self.work_due = false;
                 self.read_done(read, loaded);
             }
             Done::Flush { cell, frozen, result } => {
@@ -157,6 +157,7 @@ impl Engine {
                     Err(_) => self.failed = true,
                 }
             }
+            Done::Survey { owner, damage } => self.survey_done(owner, &damage),
             Done::Remove(result) => self.stats.failed_jobs += u64::from(result.is_err()),
             Done::Space(space) => {
                 self.space.running = false;
@@ -203,7 +204,13 @@ impl Engine {
                 self.stats.failed_jobs += 1;
                 self.compacting = None;
                 match failure {
-                    Some(merge) if merge.error == LoadError::Damaged => work.unmergeable.push(merge.number),
+                    Some(merge) if merge.error == LoadError::Damaged => {
+                        work.unmergeable.push(merge.number);
+                        let table = inputs.iter().find(|table| table.info().number == merge.number);
+                        if let Some(owner) = table.map(|table| table.owner()) {
+                            self.note_damaged(at, owner, None);
+                        }
+                    }
                     _ => work.resting = true,
                 }
             }
@@ -227,6 +234,7 @@ impl Engine {
             self.compacting = None;
             let owners: Vec<u64> = next.gone.iter().map(|table| table.owner()).collect();
             self.cache.purge(|owner| owners.contains(&owner));
+            owners.iter().for_each(|owner| self.damages.forget(*owner));
             cell.work
                 .unmergeable
                 .retain(|number| !next.gone.iter().any(|table| table.info().number == *number));

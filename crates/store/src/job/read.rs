@@ -32,6 +32,8 @@ pub(crate) struct ReadDone {
     pub(crate) blocks: Vec<(u64, u32, Bytes)>,
     /// Blocks that did not hold the key although the filter let it pass.
     pub(crate) false_blocks: u64,
+    /// The table that ended the lookup because it is damaged.
+    pub(crate) damaged: Option<u64>,
 }
 
 impl ReadJob {
@@ -41,8 +43,10 @@ impl ReadJob {
         let mut false_blocks = 0;
         let wanted = KeyRef { slot, key: &key };
         let hash = table::hash(wanted);
+        let mut asked = None;
         let mut look = || -> Result<Option<Bytes>, LoadError> {
             for table in &tables {
+                asked = Some(table.owner());
                 let block = match table.guess(wanted, hash) {
                     Guess::Absent => {
                         probe.bloom_skips = probe.bloom_skips.saturating_add(1);
@@ -64,6 +68,7 @@ impl ReadJob {
             Ok(None)
         };
         let result = look();
-        ReadDone { id, slot, key, flushed, result, probe, blocks, false_blocks }
+        let damaged = asked.filter(|_| result == Err(LoadError::Damaged));
+        ReadDone { id, slot, key, flushed, result, probe, blocks, false_blocks, damaged }
     }
 }

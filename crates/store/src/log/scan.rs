@@ -36,10 +36,9 @@ pub(super) struct Contents {
     pub(super) end: u64,
     /// Below this offset a sound frame says that everything had been synced, in bytes; 0 if none does.
     pub(super) synced: u64,
-    /// Places that had been synced and are not sound any more.
-    pub(super) gaps: u64,
-    /// The cells that the gaps may have held changes of, one bit each.
-    pub(super) gap_cells: u16,
+    /// Places that had been synced and are not sound any more: the offset of each in bytes, and the cells that it may
+    /// have held changes of, one bit each.
+    pub(super) gaps: Vec<(u64, u16)>,
     /// Bytes of the torn tail.
     pub(super) torn_bytes: u64,
     /// Whether any sound frame is there at all, counted or not.
@@ -70,8 +69,7 @@ pub(super) fn scan(number: u64, bytes: &[u8], sealed: Option<u64>, recycled: boo
                 contents.frames.push(frame);
             }
             Piece::Gap(offset, cells) if (offset as u64) < synced => {
-                contents.gaps += 1;
-                contents.gap_cells |= cells;
+                contents.gaps.push((offset as u64, cells));
                 contents.closed = false;
             }
             Piece::Gap(offset, _) => {

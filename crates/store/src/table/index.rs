@@ -43,7 +43,8 @@ impl Index {
         self.keys.capacity() + 4 * self.key_ends.capacity() + prefixes + offsets
     }
 
-    fn key(&self, block: usize) -> &[u8] {
+    /// The last key of a block.
+    pub(super) fn key(&self, block: usize) -> &[u8] {
         let start = if block == 0 { 0 } else { self.key_ends[block - 1] as usize };
         &self.keys[start..self.key_ends[block] as usize]
     }

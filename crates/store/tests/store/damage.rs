@@ -283,3 +283,91 @@ fn a_damaged_block_does_not_stop_the_cell() {
         );
     }
 }
+
+/// What the engine reports since the last time, as slots.
+fn reported(server: &mut Server) -> Vec<Slot> {
+    let mut ranges = Vec::new();
+    server.engines.iter_mut().for_each(|engine| engine.take_damaged(&mut ranges));
+    ranges.iter().flat_map(|range| range.slots()).collect()
+}
+
+/// A table with one key in each of many slots of cell 0, a few to a block.
+fn wide_table() -> (SimDisk, String) {
+    let disk = SimDisk::new(1);
+    let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("an empty disk opens");
+    for number in 0..60u16 {
+        let changes = vec![Change::Put(b"key".to_vec(), vec![b'v'; 100], 1)];
+        server.apply(&Op { slot: Slot::new(number * 16).expect("a slot"), changes });
+    }
+    server.commit().expect("no fault");
+    server.engines[0].freeze_all();
+    server.settle();
+    let table = disk.paths().into_iter().find(|path| path.ends_with(".sst")).expect("flushed");
+    (disk, table)
+}
+
+#[test]
+fn a_lookup_that_meets_damage_has_all_slots_of_the_table_reported_once() {
+    let (disk, table) = wide_table();
+    let length = disk.bytes(&table).expect("it is there").len() as u64;
+    let options = clockwise_store::Options { compression: clockwise_store::Compression::None, ..small(1) };
+    for at in [40, length / 3] {
+        disk.bit_flip(&table, at, 1);
+    }
+    let mut server = Server::open(Arc::new(disk.clone()), &options).expect("blocks are not read at opening");
+    assert!(reported(&mut server).is_empty() && server.report.damaged_slots.is_empty());
+    let read = |server: &mut Server| -> Vec<Slot> {
+        let all = (0..60).map(|number| Slot::new(number * 16).expect("a slot"));
+        all.filter(|slot| server.get(*slot, b"key").map(|found| assert!(found.is_some())).is_err()).collect()
+    };
+    let bad = read(&mut server);
+    assert!((2..20).contains(&bad.len()), "{bad:?}");
+    let slots = reported(&mut server);
+    assert!(
+        bad.iter().all(|slot| slots.contains(slot)) && slots.len() <= bad.len() + 4,
+        "{slots:?} for {bad:?}"
+    );
+    assert_eq!(read(&mut server), bad);
+    assert_eq!(reported(&mut server), [], "once");
+    assert_eq!(server.engines[0].stats().damaged_tables, 1);
+    // What rots later is reported later.
+    disk.bit_flip(&table, length * 2 / 3, 1);
+    let mut server = Server::open(Arc::new(disk), &options).expect("opens");
+    assert!(read(&mut server).len() > bad.len());
+    assert!(reported(&mut server).len() > slots.len());
+}
+
+#[test]
+fn a_merge_that_meets_damage_has_it_reported_once() {
+    let (disk, table) = wide_table();
+    disk.bit_flip(&table, 40, 1);
+    let mut server = Server::open(Arc::new(disk), &small(1)).expect("opens");
+    for round in 0..12 {
+        let changes = vec![Change::Put(format!("more-{round}").into_bytes(), vec![b'v'; 3000], 1)];
+        server.apply(&Op { slot: Slot::new(0).expect("a slot"), changes });
+        server.commit().expect("no fault");
+        server.engines[0].freeze_all();
+        server.settle();
+        server.engines[0].tick();
+    }
+    assert!(server.engines[0].stats().failed_jobs > 0, "{:?}", server.engines[0].stats());
+    let slots = reported(&mut server);
+    assert!(slots.contains(&Slot::new(0).expect("a slot")) && slots.len() < 20, "{slots:?}");
+    server.settle();
+    assert_eq!(reported(&mut server), []);
+}
+
+#[test]
+fn recovery_reports_what_it_found_to_the_engines_too() {
+    let (disk, table) = wide_table();
+    disk.truncate(&table, 100);
+    for shards in [1, 3] {
+        let mut server = Server::open(Arc::new(disk.clone()), &small(shards)).expect("opens");
+        let slots = reported(&mut server);
+        assert_eq!(slots, (0..60).map(|number| Slot::new(number * 16).expect("a slot")).collect::<Vec<_>>());
+        assert_eq!(slots, server.report.damaged_slots);
+        assert_eq!(reported(&mut server), []);
+        assert_eq!(server.get(slots[3], b"key"), Err(LoadError::Damaged));
+        assert_eq!(reported(&mut server), [], "nothing new");
+    }
+}
