@@ -17,6 +17,7 @@
 //! | [`cache`] | decompressed blocks within a byte budget |
 //! | [`job`] | work that touches the disk, as values |
 //! | [`mod@open`] | creating a folder, and recovery |
+//! | [`check`] | looking for damage in a folder that nobody serves |
 //! | [`options`], [`limits`], [`error`] | settings, caps, failures |
 //!
 //! Deliberately absent: scans, checkpoints, dropping of slots, partitioned indexes. They come with the engine
@@ -24,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod check;
 mod checksum;
 pub mod damage;
 pub mod disk;

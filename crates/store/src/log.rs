@@ -24,7 +24,7 @@ mod segment;
 pub use batch::LogBatch;
 
 /// Where the segments lie.
-pub(crate) use segment::DIR;
+pub(crate) use segment::{DIR, path as segment_path};
 
 /// A blank segment is synced after this many bytes of zeros, so that no sync has much to do.
 const BLANK_SYNC_BYTES: u64 = 1 << 20;

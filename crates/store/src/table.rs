@@ -98,6 +98,11 @@ impl Table {
         self.body.is_none()
     }
 
+    /// Whether its Bloom filter can be used; without it nothing is excluded.
+    pub fn has_filter(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.filter.is_some())
+    }
+
     /// Bytes of memory that its index and filter take.
     pub fn memory_bytes(&self) -> usize {
         self.body.as_ref().map_or(0, |body| {

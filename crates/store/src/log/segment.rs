@@ -45,7 +45,8 @@ pub(super) struct Header {
 /// The length is noted in units of this many bytes.
 const LENGTH_UNIT: u64 = 8;
 
-pub(super) fn path(number: u64) -> String {
+/// The file of a segment.
+pub(crate) fn path(number: u64) -> String {
     format!("{DIR}/{number:016}.log")
 }
 

@@ -7,7 +7,7 @@ use clockwise_store::{OpenError, SimDisk};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Every value that a key ever had, the newest last.
-type Values = BTreeMap<(Slot, Vec<u8>), Vec<Vec<u8>>>;
+pub type Values = BTreeMap<(Slot, Vec<u8>), Vec<Vec<u8>>>;
 
 fn put(values: &mut Values, number: u32, text: String) -> Op {
     let (slot, key) = key(number);
@@ -16,7 +16,7 @@ fn put(values: &mut Values, number: u32, text: String) -> Op {
 }
 
 /// Two tables in one cell and newer values in the log, all synced.
-fn folder() -> (SimDisk, Values) {
+pub fn folder() -> (SimDisk, Values) {
     let disk = SimDisk::new(1);
     let mut values = Values::new();
     let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("an empty disk opens");
@@ -37,7 +37,7 @@ fn folder() -> (SimDisk, Values) {
 }
 
 /// Opens a damaged folder and reads everything.
-fn look(disk: &SimDisk, values: &Values, what: &str) -> Outcome {
+pub fn look(disk: &SimDisk, values: &Values, what: &str) -> Outcome {
     let mut server = match Server::open(Arc::new(disk.clone()), &small(1)) {
         Ok(server) => server,
         Err(OpenError::Damaged { .. } | OpenError::Newer { .. }) => return Outcome::Refused,
@@ -64,7 +64,7 @@ fn look(disk: &SimDisk, values: &Values, what: &str) -> Outcome {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Outcome {
+pub enum Outcome {
     Right,
     Older,
     Damaged,
@@ -118,7 +118,7 @@ fn no_cut_file_shows_wrong_data() {
 }
 
 /// As [`folder`], with a restart behind it and newer values in a second segment.
-fn two_segments() -> (SimDisk, Values) {
+pub fn two_segments() -> (SimDisk, Values) {
     let (disk, mut values) = folder();
     let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("sound");
     for number in [0, 6, 1, 3] {

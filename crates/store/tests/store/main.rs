@@ -1,5 +1,6 @@
 //! The engine from outside, on the simulated disk unless a module says otherwise.
 
+mod check;
 mod crash;
 mod damage;
 mod faults;
