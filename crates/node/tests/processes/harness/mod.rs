@@ -6,7 +6,7 @@ mod ports;
 mod process;
 mod writers;
 
-pub use cluster::TestCluster;
+pub use cluster::{TestCluster, ok};
 pub use pipe::Pipe;
 pub use ports::Ports;
 pub use process::{Finished, Process, clockwise, finish};
