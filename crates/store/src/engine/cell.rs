@@ -36,6 +36,8 @@ pub(crate) struct Cell {
     pub(crate) flushed_slots: Arc<Vec<SlotInfo>>,
     /// Everything up to here is in the tables.
     pub(crate) flushed: Lsn,
+    /// No entry that was merged, and perhaps dropped, is newer than this.
+    pub(crate) merged: Lsn,
     pub(crate) next_number: u64,
     /// How much the engine had logged when the active memtable got its first change, in bytes.
     pub(crate) oldest_mark: u64,
@@ -106,6 +108,7 @@ impl Cell {
             lines,
             flushed_slots: Arc::new(manifest.slots),
             flushed: manifest.flushed,
+            merged: Lsn(0),
             next_number: manifest.next_number,
             oldest_mark: 0,
             work: Work::default(),

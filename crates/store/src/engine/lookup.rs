@@ -131,8 +131,12 @@ impl Engine {
         loaded.push(Loaded { job: id, result, probe });
     }
 
-    /// Whether a table that was flushed after a position could hold the key.
+    /// Whether what was flushed after a position could say something of the key.
     fn may_be_newer(&self, place: usize, key: KeyRef<'_>, flushed: Lsn) -> bool {
+        if self.cells[place].merged > flushed {
+            // What it said may have been that the key is forgotten, and a merge leaves nothing of that.
+            return true;
+        }
         let hash = table::hash(key);
         let newer = self.cells[place].tables.iter().filter(|table| table.info().newest > flushed);
         newer.into_iter().any(|table| table.guess(key, hash) != Guess::Absent)

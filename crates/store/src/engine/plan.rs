@@ -232,6 +232,8 @@ impl Engine {
         }
         if next.compaction {
             self.compacting = None;
+            let newest = next.gone.iter().map(|table| table.info().newest).max();
+            cell.merged = cell.merged.max(newest.unwrap_or(cell.merged));
             let owners: Vec<u64> = next.gone.iter().map(|table| table.owner()).collect();
             self.cache.purge(|owner| owners.contains(&owner));
             owners.iter().for_each(|owner| self.damages.forget(*owner));

@@ -2,6 +2,7 @@
 //! state after some number of its operations, exactly.
 
 use crate::{
+    patiently,
     work::{KEYS, key, slot, work},
     writer::options,
 };
@@ -56,10 +57,11 @@ impl Judge {
     /// Looks at the folder after a writer that was told that everything up to `told` is synced.
     pub fn judge(&mut self, folder: &Path, told: u64) {
         self.rounds += 1;
-        let report =
-            check(&RealDisk::open_to_read(folder).expect("nobody has it")).expect("the disk answers");
+        let still = patiently(|| RealDisk::open_to_read(folder));
+        let report = check(&still).expect("the disk answers");
+        drop(still);
         assert!(report.is_good(), "round {}: {report:?}", self.rounds);
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder).expect("nobody has it"));
+        let disk: Arc<dyn Disk> = Arc::new(patiently(|| RealDisk::open(folder)));
         let Opened { mut engines, report, .. } = open(Arc::clone(&disk), options(1)).expect("it opens");
         assert!(report.damaged_slots.is_empty(), "round {}: {report:?}", self.rounds);
         self.torn += u64::from(report.torn_bytes > 0);

@@ -10,12 +10,15 @@ mod shutdown;
 mod work;
 mod writer;
 
+use clockwise_store::RealDisk;
 use judge::Judge;
 use mounted::Mounted;
 use std::{
+    io,
     path::PathBuf,
     sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 use writer::Writer;
 
@@ -23,6 +26,20 @@ use writer::Writer;
 fn rounds(variable: &str, automatic: u32) -> (u32, bool) {
     let asked = std::env::var(variable).ok().and_then(|count| count.parse().ok());
     (asked.unwrap_or(automatic), asked.is_some())
+}
+
+/// A folder's lock. Another test of this process that starts a child just now has, for the moment before the child
+/// becomes another program, a second holder of every lock.
+pub fn patiently(open: impl Fn() -> io::Result<RealDisk>) -> RealDisk {
+    let began = Instant::now();
+    loop {
+        match open() {
+            Ok(disk) => return disk,
+            Err(error) if error.kind() != io::ErrorKind::ResourceBusy => panic!("{error}"),
+            Err(error) if began.elapsed() > Duration::from_secs(10) => panic!("{error}"),
+            Err(_) => thread::sleep(Duration::from_millis(2)),
+        }
+    }
 }
 
 /// A folder of its own that goes when the test ends.
@@ -54,7 +71,7 @@ fn what_was_acknowledged_survives_kill_9() {
     for _ in 0..kills {
         let mut writer = Writer::start(&data, judge.next_serial());
         writer.wait_for_acknowledgements(rng.u32(1..120));
-        std::thread::sleep(Duration::from_micros(rng.u64(..20_000)));
+        thread::sleep(Duration::from_micros(rng.u64(..20_000)));
         let told = writer.kill();
         judge.judge(&data, told);
     }
@@ -81,7 +98,7 @@ fn what_was_acknowledged_survives_power_cuts() {
         let data = mounted.path().join("data");
         let mut writer = Writer::start(&data, judge.next_serial());
         writer.wait_for_acknowledgements(rng.u32(1..200));
-        std::thread::sleep(Duration::from_micros(rng.u64(..30_000)));
+        thread::sleep(Duration::from_micros(rng.u64(..30_000)));
         // Mostly what was not in the journal is lost; sometimes it is written, but no data.
         mounted.cut(if cut % 4 == 3 { shutdown::Kind::WithJournal } else { shutdown::Kind::AtOnce });
         let (told, failed) = writer.wait_for_the_end();

@@ -1,7 +1,10 @@
 //! The process that writes until it is killed or its disk is gone, and the handle that its parent has on it. It says
 //! "ack N" when everything up to operation N was reported as synced.
 
-use crate::work::{key, work};
+use crate::{
+    patiently,
+    work::{key, work},
+};
 use clockwise_core::storage::{Mutation, Storage};
 use clockwise_store::{Disk, Engine, Job, JobDone, Log, Opened, Options, RealDisk, open};
 use std::{
@@ -94,7 +97,7 @@ impl Writer {
 pub fn run_if_asked() {
     let (Some(folder), Ok(first)) = (env::var_os(FOLDER), env::var(FIRST)) else { return };
     let first: u64 = first.parse().expect("the parent writes a number");
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(Path::new(&folder)).expect("the folder is free"));
+    let disk: Arc<dyn Disk> = Arc::new(patiently(|| RealDisk::open(Path::new(&folder))));
     let shards = 1 + (first % 3) as usize;
     let Opened { engines, log, .. } = open(Arc::clone(&disk), options(shards)).expect("the folder opens");
     let (to_workers, jobs) = mpsc::channel::<Job>();

@@ -37,12 +37,23 @@ pub struct Server {
     pub jobs: Vec<Job>,
     pub done: Vec<JobDone>,
     pub loaded: Vec<Loaded>,
+    /// The shards of what is in `loaded`.
+    pub loaded_by: Vec<usize>,
 }
 
 impl Server {
     pub fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<Server, OpenError> {
         let Opened { engines, log, report } = open(Arc::clone(&disk), options.clone())?;
-        Ok(Server { disk, engines, log, report, jobs: Vec::new(), done: Vec::new(), loaded: Vec::new() })
+        Ok(Server {
+            disk,
+            engines,
+            log,
+            report,
+            jobs: Vec::new(),
+            done: Vec::new(),
+            loaded: Vec::new(),
+            loaded_by: Vec::new(),
+        })
     }
 
     pub fn engine(&mut self, slot: Slot) -> &mut Engine {
@@ -97,7 +108,9 @@ impl Server {
             self.done.push(done);
         } else {
             let done = self.done.swap_remove(choice - self.jobs.len());
-            self.engines[done.shard()].on_job_done(done, &mut self.loaded);
+            let shard = done.shard();
+            self.engines[shard].on_job_done(done, &mut self.loaded);
+            self.loaded_by.resize(self.loaded.len(), shard);
         }
         self.collect();
         true
@@ -109,6 +122,11 @@ impl Server {
         while self.step(&mut rng) {}
     }
 
+    /// Answers that came from the disk, with their shards.
+    pub fn take_loaded(&mut self) -> Vec<(usize, Loaded)> {
+        self.loaded_by.drain(..).zip(self.loaded.drain(..)).collect()
+    }
+
     /// A lookup with whatever jobs it takes.
     pub fn get(&mut self, slot: Slot, key: &[u8]) -> Result<Option<Bytes>, LoadError> {
         match self.engine(slot).get(slot, key) {
@@ -118,6 +136,7 @@ impl Server {
                 self.settle();
                 let at = self.loaded.iter().position(|loaded| loaded.job == id).expect("it is answered");
                 let loaded = self.loaded.swap_remove(at);
+                self.loaded_by.swap_remove(at);
                 loaded.result.map(|found| found.map(|found| found.record))
             }
         }

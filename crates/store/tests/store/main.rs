@@ -3,6 +3,7 @@
 mod check;
 mod crash;
 mod damage;
+mod endurance;
 mod faults;
 mod golden;
 mod harness;
