@@ -27,6 +27,7 @@ use std::sync::Arc;
 pub(crate) mod cell;
 mod checkpoint;
 mod compaction;
+mod damage;
 mod entry;
 mod lookup;
 pub(crate) mod memtable;
@@ -87,6 +88,7 @@ pub struct Engine {
     checkpointed: Option<std::io::Result<crate::checkpoint::Part>>,
     space: SpaceWatch,
     failed: bool,
+    damages: damage::Damages,
     /// Refusals since the last tick; [`Storage::admits`] counts them through a shared reference.
     refusals: std::cell::Cell<u64>,
     stats: EngineStats,
@@ -164,6 +166,7 @@ impl Engine {
             checkpointed: None,
             space: SpaceWatch { nearly_full, due: false, running: false, checked_at_bytes: 0 },
             failed: false,
+            damages: damage::Damages::default(),
             refusals: std::cell::Cell::new(0),
             stats: EngineStats::default(),
         }

@@ -8,7 +8,7 @@ use crate::{
     engine::cell::Frozen,
     manifest::{self, Manifest},
     meta,
-    table::{MergeError, Table},
+    table::{Damage, MergeError, Table},
 };
 use std::{io, sync::Arc};
 
@@ -43,6 +43,8 @@ pub enum JobKind {
     Space,
     /// A checkpoint's folder is made.
     Checkpoint,
+    /// A table that was found damaged is read through.
+    Survey,
     /// Tables are merged.
     Compact,
     /// A file is removed, or memory is given back.
@@ -66,6 +68,7 @@ pub(crate) enum Work {
     Drop(Arc<Frozen>),
     Remove(String),
     Space,
+    Survey(Arc<Table>),
 }
 
 /// A merged table (`None` if nothing is left), or what stopped the merge: a table, or else a write.
@@ -89,6 +92,10 @@ pub(crate) enum Done {
     Checkpoint(io::Result<Part>),
     Remove(io::Result<()>),
     Space(io::Result<Space>),
+    Survey {
+        owner: u64,
+        damage: Vec<Damage>,
+    },
 }
 
 impl Job {
@@ -115,6 +122,7 @@ impl Job {
             Work::Install(_) => JobKind::Install,
             Work::Remove(_) | Work::Drop(_) => JobKind::Remove,
             Work::Space => JobKind::Space,
+            Work::Survey(_) => JobKind::Survey,
         }
     }
 
@@ -140,6 +148,7 @@ impl Job {
             }
             Work::Remove(path) => Done::Remove(remove_if_there(disk, &path)),
             Work::Space => Done::Space(disk.space()),
+            Work::Survey(table) => Done::Survey { owner: table.owner(), damage: table.damage() },
         };
         JobDone { shard: self.shard, done }
     }

@@ -53,6 +53,15 @@ fn temporary(name: &str) -> String {
 /// Reads the record of this name; `None` if it was never saved. What is answered is durable: a process that died
 /// while it saved may have left a name that no sync has covered, and a caller builds on what it reads.
 pub fn load(disk: &dyn Disk, name: &str) -> Result<Option<Bytes>, MetaError> {
+    let record = read(disk, name)?;
+    if record.is_some() {
+        disk.sync_dir(folder(name))?;
+    }
+    Ok(record)
+}
+
+/// The record of this name as it can be seen now, durable or not: for looking, not for building on.
+pub fn read(disk: &dyn Disk, name: &str) -> Result<Option<Bytes>, MetaError> {
     let file = match disk.open(name) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -62,7 +71,6 @@ pub fn load(disk: &dyn Disk, name: &str) -> Result<Option<Bytes>, MetaError> {
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Err(MetaError::Damaged),
         other => other?,
     };
-    disk.sync_dir(folder(name))?;
     decode(name, bytes).map(Some).ok_or(MetaError::Damaged)
 }
 

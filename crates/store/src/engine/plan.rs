@@ -58,6 +58,7 @@ impl Engine {
             jobs.push(Job::of(self.shard, Work::Space));
         }
         self.remove_unused(jobs);
+        self.plan_surveys(jobs);
         let runs = self.cells.iter().map(|cell| cell.tables.len()).max().unwrap_or_default();
         let slow = runs.saturating_sub(SLOW_RUNS) * 1_000 / (STALL_RUNS - SLOW_RUNS);
         self.pressure_of_runs = slow.min(1_000) as u32;
@@ -186,11 +187,10 @@ impl Engine {
 
     /// Takes the result of a job.
     pub(super) fn finish(&mut self, done: Done, loaded: &mut Vec<Loaded>) {
-        self.work_due = true;
+        // A lookup or a slice of a merge makes no background work, and there are many of them.
+        self.work_due |= !matches!(done, Done::Read(_) | Done::Compacting(_));
         match done {
             Done::Read(read) => {
-                // A lookup makes no background work, and there are many of them.
-                self.work_due = false;
                 self.read_done(read, loaded);
             }
             Done::Flush(done) => {
@@ -198,7 +198,6 @@ impl Engine {
                 done.into_iter().for_each(|done| self.flush_done(done));
             }
             Done::Compacting(mut job) => {
-                self.work_due = false;
                 job.urgent = self.pressure() > 0;
                 self.slices.push(Job::of(self.shard, Work::Compact(job)));
             }
@@ -220,6 +219,7 @@ impl Engine {
                 }
             }
             Done::Checkpoint(result) => self.checkpoint_done(result),
+            Done::Survey { owner, damage } => self.survey_done(owner, &damage),
             Done::Remove(result) => self.stats.failed_jobs += u64::from(result.is_err()),
             Done::Space(space) => {
                 self.space.running = false;
@@ -263,7 +263,13 @@ impl Engine {
                 self.stats.failed_jobs += 1;
                 self.compacting = None;
                 match failure {
-                    Some(merge) if merge.error == LoadError::Damaged => work.unmergeable.push(merge.number),
+                    Some(merge) if merge.error == LoadError::Damaged => {
+                        work.unmergeable.push(merge.number);
+                        let table = inputs.iter().find(|table| table.info().number == merge.number);
+                        if let Some(owner) = table.map(|table| table.owner()) {
+                            self.note_damaged(at, owner, None);
+                        }
+                    }
                     _ => work.resting = true,
                 }
             }
@@ -285,8 +291,11 @@ impl Engine {
         }
         if next.compaction {
             self.compacting = None;
+            let newest = next.gone.iter().map(|table| table.info().newest).max();
+            cell.merged = cell.merged.max(newest.unwrap_or(cell.merged));
             let owners: Vec<u64> = next.gone.iter().map(|table| table.owner()).collect();
             self.cache.purge(|owner| owners.contains(&owner));
+            owners.iter().for_each(|owner| self.damages.forget(*owner));
             cell.work
                 .unmergeable
                 .retain(|number| !next.gone.iter().any(|table| table.info().number == *number));

@@ -21,7 +21,7 @@ use std::{
 const SYNC_EVERY: Duration = Duration::from_millis(1000);
 
 /// Threads by lane, as the server has them. Readers sleep in the kernel for most of their time.
-const THREADS: [(&str, usize); 3] = [("read", 16), ("flush", 1), ("compaction", 1)];
+const THREADS: [(&str, usize); 3] = [("read", 32), ("flush", 1), ("compaction", 1)];
 const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
 
 /// The lane of a kind of job.
