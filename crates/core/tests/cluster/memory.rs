@@ -39,6 +39,11 @@ impl Memory {
         self.tables.extend(flushed.into_iter().map(|(key, (record, _))| (key, record)));
     }
 
+    /// Whether no key has a record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.tables.is_empty()
+    }
+
     fn ask_disk(&mut self, record: Bytes) -> Lookup {
         self.next_job += 1;
         let job = JobId(self.next_job);

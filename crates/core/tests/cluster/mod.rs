@@ -13,7 +13,7 @@ use clockwise_core::{
     hlc::{Hlc, Now},
     ids::{Epoch, MemberNumber, NodeId},
     layout::{Addresses, Layout, LayoutSpec, Member},
-    message::Message,
+    message::{Body, Message},
     outbox::{Action, Event, Outbox},
     request::{Basis, Level, Need, Op, Outcome, ReadAnswer, Request, Ticket, WriteAnswer},
     shard::{Durability, LinkState, Shard, ShardConfig},
@@ -186,6 +186,14 @@ impl Cluster {
                 self.with(to.0, |shard, now, store, out| shard.on_message(from, message, now, store, out));
             }
         }
+    }
+
+    /// Takes messages that are under way out of the queue, for a test to deliver later or never.
+    pub fn hold(&mut self, wanted: impl Fn(&Body) -> bool) -> Vec<Sent> {
+        let sent = self.queue.drain(..);
+        let (held, rest): (VecDeque<_>, VecDeque<_>) = sent.partition(|(.., message)| wanted(&message.body));
+        self.queue = rest;
+        held.into()
     }
 
     /// The disk of a server answers the oldest lookup that it owes; whether it owed one.
