@@ -46,7 +46,8 @@ pub enum Lookup {
     Job(JobId),
 }
 
-/// The result of a lookup that needed the disk.
+/// The result of a lookup that needed the disk. It may be as old as the lookup: whoever takes it asks [`Storage::get`]
+/// again for what was applied since.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Loaded {
     /// Which lookup.

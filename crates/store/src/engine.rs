@@ -27,6 +27,7 @@ use std::sync::Arc;
 pub(crate) mod cell;
 mod checkpoint;
 mod compaction;
+mod damage;
 mod entry;
 mod lookup;
 pub(crate) mod memtable;
@@ -72,6 +73,10 @@ pub struct Engine {
     filter: Option<Arc<dyn CompactionFilter>>,
     /// Something happened after which background work may be due.
     work_due: bool,
+    /// A flush runs: what is closed meanwhile goes together with the next one.
+    flushing: bool,
+    /// Manifests are being written.
+    installing: bool,
     /// The cell that is being compacted; one at a time in a shard.
     compacting: Option<usize>,
     /// Tables that no lookup will be given any more; removed when the last running one is done.
@@ -83,6 +88,7 @@ pub struct Engine {
     checkpointed: Option<std::io::Result<crate::checkpoint::Part>>,
     space: SpaceWatch,
     failed: bool,
+    damages: damage::Damages,
     /// Refusals since the last tick; [`Storage::admits`] counts them through a shared reference.
     refusals: std::cell::Cell<u64>,
     stats: EngineStats,
@@ -150,6 +156,8 @@ impl Engine {
             slices: Vec::new(),
             filter: None,
             work_due: true,
+            flushing: false,
+            installing: false,
             compacting: None,
             gone: Vec::new(),
             dropped: Vec::new(),
@@ -158,6 +166,7 @@ impl Engine {
             checkpointed: None,
             space: SpaceWatch { nearly_full, due: false, running: false, checked_at_bytes: 0 },
             failed: false,
+            damages: damage::Damages::default(),
             refusals: std::cell::Cell::new(0),
             stats: EngineStats::default(),
         }

@@ -8,7 +8,7 @@ use crate::{
     engine::cell::Frozen,
     manifest::{self, Manifest},
     meta,
-    table::{MergeError, Table},
+    table::{Damage, MergeError, Table},
 };
 use std::{io, sync::Arc};
 
@@ -20,7 +20,7 @@ mod read;
 pub(crate) use checkpoint::CheckpointJob;
 pub use compact::CompactionFilter;
 pub(crate) use compact::{CompactJob, CompactPlan};
-pub(crate) use flush::FlushJob;
+pub(crate) use flush::{FlushDone, FlushJob, Flushing};
 pub(crate) use read::{ReadDone, ReadJob};
 
 /// A piece of work for the disk.
@@ -45,6 +45,8 @@ pub enum JobKind {
     Space,
     /// A checkpoint's folder is made.
     Checkpoint,
+    /// A table that was found damaged is read through.
+    Survey,
     /// Tables are merged.
     Compact,
     /// A file is removed.
@@ -62,15 +64,14 @@ pub(crate) enum Work {
     Flush(FlushJob),
     Compact(Box<CompactJob>),
     Checkpoint(CheckpointJob),
-    Install {
-        cell: u16,
-        manifest: Manifest,
-    },
+    /// Manifests of cells.
+    Install(Vec<(u16, Manifest)>),
     /// A flushed memtable: giving its memory back takes a while.
     Drop(Arc<Frozen>),
     /// A table that nobody reads any more: its file, and the memory of its index and filter.
     Remove(Arc<Table>),
     Space,
+    Survey(Arc<Table>),
 }
 
 /// A merged table (`None` if nothing is left), or what stopped the merge: a table, or else a write.
@@ -78,11 +79,7 @@ pub(crate) type CompactResult = Result<Option<Arc<Table>>, Option<MergeError>>;
 
 pub(crate) enum Done {
     Read(ReadDone),
-    Flush {
-        cell: u16,
-        frozen: Arc<Frozen>,
-        result: io::Result<Option<Arc<Table>>>,
-    },
+    Flush(Vec<FlushDone>),
     /// A merge that goes on.
     Compacting(Box<CompactJob>),
     Compact {
@@ -92,12 +89,16 @@ pub(crate) enum Done {
         filtered: u64,
     },
     Install {
-        cell: u16,
+        cells: Vec<u16>,
         result: io::Result<()>,
     },
     Checkpoint(io::Result<Part>),
     Remove(io::Result<()>),
     Space(io::Result<Space>),
+    Survey {
+        owner: u64,
+        damage: Vec<Damage>,
+    },
 }
 
 impl Job {
@@ -121,10 +122,11 @@ impl Job {
             Work::Flush(_) => JobKind::Flush,
             Work::Compact(_) => JobKind::Compact,
             Work::Checkpoint(_) => JobKind::Checkpoint,
-            Work::Install { .. } => JobKind::Install,
+            Work::Install(_) => JobKind::Install,
             Work::Drop(_) => JobKind::Free,
             Work::Remove(_) => JobKind::Remove,
             Work::Space => JobKind::Space,
+            Work::Survey(_) => JobKind::Survey,
         }
     }
 
@@ -140,8 +142,9 @@ impl Job {
             Work::Flush(job) => job.run(disk),
             Work::Compact(job) => job.run(disk),
             Work::Checkpoint(job) => Done::Checkpoint(job.run(disk)),
-            Work::Install { cell, manifest } => {
-                Done::Install { cell, result: meta::save(disk, &manifest::name(cell), &manifest.encode()) }
+            Work::Install(manifests) => {
+                let cells = manifests.iter().map(|(cell, _)| *cell).collect();
+                Done::Install { cells, result: install(disk, &manifests) }
             }
             Work::Drop(frozen) => {
                 drop(frozen);
@@ -149,9 +152,17 @@ impl Job {
             }
             Work::Remove(table) => Done::Remove(remove_if_there(disk, table.path())),
             Work::Space => Done::Space(disk.space()),
+            Work::Survey(table) => Done::Survey { owner: table.owner(), damage: table.damage() },
         };
         JobDone { shard: self.shard, done }
     }
+}
+
+/// Writes manifests, all or some of which may be found if this fails.
+fn install(disk: &dyn Disk, manifests: &[(u16, Manifest)]) -> io::Result<()> {
+    let records: Vec<(String, Vec<u8>)> =
+        manifests.iter().map(|(cell, manifest)| (manifest::name(*cell), manifest.encode())).collect();
+    meta::save_all(disk, records.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
 }
 
 impl JobDone {

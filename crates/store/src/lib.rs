@@ -12,19 +12,23 @@
 //! | [`log`] | the commit log of a server: segments, frames, group commit |
 //! | [`engine`] | one shard's cells: memtables, lookups, flush and compaction planning |
 //! | [`table`] | SSTables: blocks, index, Bloom filter, builder, merge |
+//! | [`damage`] | which slots damage touches |
 //! | [`manifest`] | which tables make up a cell, and what is remembered per slot |
 //! | [`cache`] | decompressed blocks within a byte budget |
 //! | [`mod@checkpoint`] | a folder of linked tables that opens like any other |
 //! | [`job`] | work that touches the disk, as values |
 //! | [`mod@open`] | creating a folder, and recovery |
+//! | [`check`] | looking for damage in a folder that nobody serves |
 //! | [`options`], [`limits`], [`error`] | settings, caps, failures |
 //!
 //! Deliberately absent: transactions over slots, merge operators, snapshots for lookups.
 #![forbid(unsafe_code)]
 
 pub mod cache;
+pub mod check;
 pub mod checkpoint;
 mod checksum;
+pub mod damage;
 pub mod disk;
 pub mod engine;
 pub mod error;
@@ -37,6 +41,7 @@ pub mod open;
 pub mod options;
 pub mod table;
 
+pub use damage::SlotRange;
 pub use disk::{Disk, DiskFile, RealDisk, SimDisk, Space, SubDisk};
 pub use engine::{Engine, EngineStats, Flushed, Scan, ScanRange, Scanned};
 pub use error::{LogError, MetaError, OpenError};

@@ -24,7 +24,7 @@ mod segment;
 pub use batch::LogBatch;
 
 /// Where the segments lie.
-pub(crate) use segment::DIR;
+pub(crate) use segment::{DIR, path as segment_path};
 
 /// A blank segment is synced after this many bytes of zeros, so that no sync has much to do.
 const BLANK_SYNC_BYTES: u64 = 1 << 20;
@@ -107,11 +107,9 @@ impl Log {
         let (previous, previous_end) = start.found.last;
         let flushed = start.flushed.map(|lsn| lsn.0);
         let (floor, manifests) = (start.floor, manifests(&flushed));
-        let header = Header { number, previous, previous_end, floor, recycled: false, manifests };
         let mut blank = Blank::create(&*disk, number, start.first_segment_bytes)?;
-        blank.fill(blank.length)?;
-        blank.file.write_at(&header.encode(), 0)?;
-        blank.file.sync()?;
+        let length = blank.length;
+        blank.begin(&Header { number, previous, previous_end, floor, recycled: false, manifests, length })?;
         let mut log = Log {
             disk,
             segment_bytes: start.segment_bytes,
@@ -296,12 +294,9 @@ impl Log {
             floor: self.floor,
             recycled: blank.recycled,
             manifests: manifests(&self.flushed),
+            length: blank.length,
         };
-        blank
-            .fill(blank.length)
-            .and_then(|()| blank.file.write_at(&header.encode(), 0))
-            .and_then(|()| blank.file.sync())
-            .map_err(LogError::of("beginning a segment"))?;
+        blank.begin(&header).map_err(LogError::of("beginning a segment"))?;
         self.stats.segments_begun += 1;
         self.stats.segments_recycled += u64::from(blank.recycled);
         let old = std::mem::replace(&mut self.current, Current::new(blank));
@@ -340,7 +335,7 @@ impl Log {
         let before = blank.ready;
         let filled = blank.fill(goal.max(before + BLANK_STEP_BYTES));
         let sync = before / BLANK_SYNC_BYTES != blank.ready / BLANK_SYNC_BYTES;
-        let synced = if sync { blank.file.sync() } else { Ok(()) };
+        let synced = if sync { blank.sync() } else { Ok(()) };
         self.next = Some(blank);
         filled.and(synced)
     }
@@ -373,11 +368,17 @@ pub(crate) fn write_empty(
 ) -> std::io::Result<()> {
     let floor = flushed.iter().copied().max().unwrap_or_default();
     let manifests = manifests(&flushed.map(|lsn| lsn.0));
-    let header = Header { number: 1, previous: 0, previous_end: 0, floor, recycled: false, manifests };
     let mut blank = Blank::create(disk, 1, segment_bytes)?;
-    blank.fill(blank.length)?;
-    blank.file.write_at(&header.encode(), 0)?;
-    blank.file.sync()
+    let length = blank.length;
+    blank.begin(&Header {
+        number: 1,
+        previous: 0,
+        previous_end: 0,
+        floor,
+        recycled: false,
+        manifests,
+        length,
+    })
 }
 
 /// The cells that have been flushed at least once.

@@ -55,8 +55,13 @@ pub fn name(cell: u16) -> String {
 
 /// Reads a cell's manifest; an empty one if the cell was never flushed.
 pub fn load(disk: &dyn Disk, cell: u16) -> Result<Manifest, OpenError> {
+    read(cell, meta::load(disk, &name(cell)))
+}
+
+/// Makes a manifest of what its meta record holds.
+pub(crate) fn read(cell: u16, record: Result<Option<Bytes>, MetaError>) -> Result<Manifest, OpenError> {
     let path = name(cell);
-    match meta::load(disk, &path) {
+    match record {
         Ok(None) => Ok(Manifest { next_number: 1, ..Manifest::default() }),
         Ok(Some(bytes)) if bytes.first().is_some_and(|&version| version > VERSION) => {
             Err(OpenError::Newer { path, version: bytes[0] })

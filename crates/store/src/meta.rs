@@ -10,7 +10,7 @@ use crate::{
     limits::META_BYTES,
 };
 use bytes::Bytes;
-use std::io;
+use std::{collections::BTreeSet, io};
 
 /// Version byte of the format.
 pub const VERSION: u8 = 1;
@@ -20,21 +20,48 @@ const HEADER_BYTES: usize = 16;
 /// Replaces the record of this name; when it returns without an error the new one is durable. After an error
 /// either may be found. The name is a path inside the data folder; its folder must exist.
 pub fn save(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
-    if bytes.len() > META_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
+    save_all(disk, [(name, bytes)].into_iter())
+}
+
+/// The same for several records (name and bytes) with one sync for each folder. After an error each may be found in its
+/// old or its new form.
+pub fn save_all<'a>(
+    disk: &dyn Disk,
+    records: impl Iterator<Item = (&'a str, &'a [u8])> + Clone,
+) -> io::Result<()> {
+    for (name, bytes) in records.clone() {
+        if bytes.len() > META_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        let temporary = temporary(name);
+        remove_if_there(disk, &temporary)?;
+        let file = disk.create(&temporary)?;
+        file.write_at(&encode(name, bytes), 0)?;
+        file.sync()?;
     }
-    let temporary = format!("{name}.tmp");
-    remove_if_there(disk, &temporary)?;
-    let file = disk.create(&temporary)?;
-    file.write_at(&encode(name, bytes), 0)?;
-    file.sync()?;
-    disk.rename(&temporary, name)?;
-    disk.sync_dir(folder(name))
+    for (name, _) in records.clone() {
+        disk.rename(&temporary(name), name)?;
+    }
+    let folders: BTreeSet<&str> = records.map(|(name, _)| folder(name)).collect();
+    folders.into_iter().try_for_each(|folder| disk.sync_dir(folder))
+}
+
+fn temporary(name: &str) -> String {
+    format!("{name}.tmp")
 }
 
 /// Reads the record of this name; `None` if it was never saved. What is answered is durable: a process that died
 /// while it saved may have left a name that no sync has covered, and a caller builds on what it reads.
 pub fn load(disk: &dyn Disk, name: &str) -> Result<Option<Bytes>, MetaError> {
+    let record = read(disk, name)?;
+    if record.is_some() {
+        disk.sync_dir(folder(name))?;
+    }
+    Ok(record)
+}
+
+/// The record of this name as it can be seen now, durable or not: for looking, not for building on.
+pub fn read(disk: &dyn Disk, name: &str) -> Result<Option<Bytes>, MetaError> {
     let file = match disk.open(name) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -44,7 +71,6 @@ pub fn load(disk: &dyn Disk, name: &str) -> Result<Option<Bytes>, MetaError> {
         Err(error) if error.kind() == io::ErrorKind::FileTooLarge => return Err(MetaError::Damaged),
         other => other?,
     };
-    disk.sync_dir(folder(name))?;
     decode(name, bytes).map(Some).ok_or(MetaError::Damaged)
 }
 

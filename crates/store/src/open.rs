@@ -2,6 +2,7 @@
 //! twice: what it believes it makes durable first, and a crash at any point leads to the same result.
 
 use crate::{
+    damage::{self, SlotRange},
     disk::Disk,
     engine::{Engine, cell::Cell},
     error::OpenError,
@@ -66,7 +67,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> 
     }
     disk.sync_dir("")?;
     let mut report = RecoveryReport::default();
-    let mut damaged = BTreeSet::new();
+    let mut damaged = Vec::new();
     let cells = open_cells(&*disk, &mut report, &mut damaged)?;
     let flushed = cells.iter().map(|cell| cell.flushed).max().unwrap_or_default();
     let saved: u16 = cells.iter().map(|cell| u16::from(cell.flushed.0 > 0) << cell.number).sum();
@@ -91,7 +92,10 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> 
     let mut engines = replaying.engines;
 
     let floor = next_floor(found.highest.max(flushed))?;
-    fill_report(&mut report, &found, damaged, floor);
+    damaged.extend(found.damage.iter().flat_map(|place| damage::cells(place.cells)));
+    damaged.sort_unstable();
+    damaged.dedup();
+    fill_report(&mut report, &found, &damaged, floor);
     let mut positions = [Lsn(0); CELLS as usize];
     for cell in engines.iter().flat_map(Engine::cells) {
         positions[usize::from(cell.number)] = cell.flushed;
@@ -107,6 +111,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> 
     let log = Log::begin(disk, start)?;
     for engine in &mut engines {
         engine.begin_above(floor);
+        engine.begin_damaged(&damaged);
     }
     Ok(Opened { engines, log, report })
 }
@@ -123,7 +128,7 @@ fn next_floor(highest: Lsn) -> Result<Lsn, OpenError> {
 fn open_cells(
     disk: &dyn Disk,
     report: &mut RecoveryReport,
-    damaged: &mut BTreeSet<Slot>,
+    damaged: &mut Vec<SlotRange>,
 ) -> Result<Vec<Cell>, OpenError> {
     let mut cells = Vec::new();
     let mut listed = BTreeSet::new();
@@ -135,7 +140,7 @@ fn open_cells(
             let table = table::open(disk, number, info.clone())?;
             if table.is_broken() {
                 report.damaged_tables.push(table.path().to_owned());
-                damaged.extend(slots_of(number, info));
+                damaged.push(slots_of(number, info));
             }
             tables.push(Arc::new(table));
         }
@@ -157,14 +162,11 @@ fn open_cells(
 }
 
 /// The slots of a cell that a table may hold keys of.
-fn slots_of(cell: u16, info: &TableInfo) -> impl Iterator<Item = Slot> {
-    let bound = |stored: &[u8]| KeyRef::parse(stored).map(|key| key.slot);
+fn slots_of(cell: u16, info: &TableInfo) -> SlotRange {
+    let bound = |stored: &[u8]| KeyRef::parse(stored).map(|key| key.slot).filter(|slot| slot.cell() == cell);
+    let all = SlotRange::cell(cell);
     let (first, last) = (bound(&info.first), bound(&info.last));
-    Slot::all().filter(move |slot| {
-        slot.cell() == cell
-            && first.is_none_or(|first| first <= *slot)
-            && last.is_none_or(|last| *slot <= last)
-    })
+    SlotRange { first: first.unwrap_or(all.first), last: last.unwrap_or(all.last) }
 }
 
 /// Gives each shard its cells.
@@ -177,14 +179,13 @@ fn deal(cells: Vec<Cell>, options: &Options, nearly_full: bool) -> Vec<Engine> {
     hands.into_iter().enumerate().map(engine).collect()
 }
 
-fn fill_report(report: &mut RecoveryReport, found: &Found, mut damaged: BTreeSet<Slot>, floor: Lsn) {
-    damaged.extend(Slot::all().filter(|slot| found.gap_cells >> slot.cell() & 1 == 1));
-    report.damaged_slots = damaged.into_iter().collect();
+fn fill_report(report: &mut RecoveryReport, found: &Found, damaged: &[SlotRange], floor: Lsn) {
+    report.damaged_slots = damage::slots_of(damaged);
     report.created = found.last.0 == 0;
     report.batches = found.frames;
     report.torn_bytes = found.torn_bytes;
-    report.damaged_log_places = found.gaps;
-    report.clean = found.closed && found.gaps == 0 && report.damaged_tables.is_empty();
+    report.damaged_log_places = found.damage.len() as u64;
+    report.clean = found.closed && found.damage.is_empty() && report.damaged_tables.is_empty();
     report.floor = floor;
 }
 

@@ -143,6 +143,11 @@ impl Table {
         self.body.is_none()
     }
 
+    /// Whether its Bloom filter can be used; without it nothing is excluded.
+    pub fn has_filter(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.filter.is_some())
+    }
+
     /// Whether a key of the slot could be in it, as far as its first and last key tell.
     pub(crate) fn may_hold(&self, slot: Slot) -> bool {
         let bound = |stored: &[u8]| KeyRef::parse(stored).map(|key| key.slot);

@@ -102,7 +102,8 @@ impl Shard {
         }
     }
 
-    fn is_asking(&mut self, op: OpId) -> bool {
+    /// Whether a write still waits for a majority's mark.
+    pub(super) fn is_asking(&mut self, op: OpId) -> bool {
         let asking = &self.asking;
         let waits = |key: &Bytes| asking.keys.get(key).is_some_and(|ops| ops.contains(&op));
         self.operations.get(op).is_some_and(|operation| waits(&operation.key))

@@ -138,6 +138,11 @@ impl Shard {
     pub(crate) fn timed_out<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(operation) = self.operations.get(op) else { return };
         let required = operation.required.min(255) as u8;
+        if self.is_asking(op) {
+            // Nobody but this server has answered the question.
+            return self.write_rejected(op, Rejected::NoQuorum { required, alive: 1 }, cx);
+        }
+        let Some(operation) = self.operations.get(op) else { return };
         match &operation.kind {
             Kind::Write(write) if write.minted.is_none() => self.write_rejected(op, Rejected::Overloaded, cx),
             Kind::Write(write) => {

@@ -1,90 +1,31 @@
-//! A few shards that talk to each other directly: no delay, no loss, no disk. For tests of single rules; the
-//! simulator has the rest.
+//! A few shards that talk to each other directly: no delay, no loss, and a disk only when a test asks for one. For
+//! tests of single rules; the simulator has the rest.
+//!
+//! What always holds, in every test: a ticket is answered once at most.
+
+mod memory;
+
+pub use memory::Memory;
 
 use bytes::Bytes;
 use clockwise_core::{
     canary::Canary,
     hlc::{Hlc, Now},
-    ids::{Epoch, Lsn, MemberNumber, NodeId},
+    ids::{Epoch, MemberNumber, NodeId},
     layout::{Addresses, Layout, LayoutSpec, Member},
-    message::Message,
+    message::{Body, Message},
     outbox::{Action, Event, Outbox},
     request::{Basis, Level, Need, Op, Outcome, ReadAnswer, Request, Ticket, WriteAnswer},
     shard::{Durability, LinkState, Shard, ShardConfig},
-    slot::Slot,
-    storage::{Found, Lookup, Mutation, Probe, Refusal, Storage},
     version::{DigestKey, Token, TokenKey},
 };
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
 };
 
-/// Keeps everything in a map; durable when told so.
-#[derive(Default)]
-pub struct Memory {
-    records: BTreeMap<(Slot, Vec<u8>), (Bytes, Lsn)>,
-    lines: BTreeMap<Slot, Bytes>,
-    live: BTreeMap<Slot, i64>,
-    pub last: u64,
-    pub durable: u64,
-    /// Positions become durable at once.
-    pub instant: bool,
-}
-
-impl Storage for Memory {
-    fn get(&mut self, slot: Slot, key: &[u8]) -> Lookup {
-        let probe = Probe { memtable: true, ..Probe::default() };
-        match self.records.get(&(slot, key.to_vec())) {
-            Some((record, lsn)) => Lookup::Hit(Found { record: record.clone(), lsn: *lsn, probe }),
-            None => Lookup::Miss(Probe::default()),
-        }
-    }
-
-    fn apply(&mut self, slot: Slot, mutations: &[Mutation<'_>]) -> Lsn {
-        self.last += 1;
-        for mutation in mutations {
-            match *mutation {
-                Mutation::Put { key, record, live } => {
-                    let record = Bytes::copy_from_slice(record);
-                    self.records.insert((slot, key.to_vec()), (record, Lsn(self.last)));
-                    *self.live.entry(slot).or_default() += i64::from(live);
-                }
-                Mutation::Forget { key, live } => {
-                    self.records.remove(&(slot, key.to_vec()));
-                    *self.live.entry(slot).or_default() += i64::from(live);
-                }
-                Mutation::Lines(lines) => {
-                    self.lines.insert(slot, Bytes::copy_from_slice(lines));
-                }
-                Mutation::DropSlot => {
-                    self.records.retain(|(of, _), _| *of != slot);
-                    self.live.remove(&slot);
-                }
-            }
-        }
-        if self.instant {
-            self.durable = self.last;
-        }
-        Lsn(self.last)
-    }
-
-    fn lines(&self, slot: Slot) -> Option<Bytes> {
-        self.lines.get(&slot).cloned()
-    }
-
-    fn live(&self, slot: Slot) -> u64 {
-        self.live.get(&slot).map_or(0, |&live| live as u64)
-    }
-
-    fn admits(&self) -> Result<(), Refusal> {
-        Ok(())
-    }
-
-    fn durable(&self) -> Lsn {
-        Lsn(self.durable)
-    }
-}
+/// A message under way: from, to.
+pub type Sent = (MemberNumber, MemberNumber, Message);
 
 type Input = dyn FnOnce(&mut Shard, Now, &mut Memory, &mut Outbox);
 
@@ -101,11 +42,13 @@ pub struct Server {
 pub struct Cluster {
     pub servers: Vec<Server>,
     pub mono_ms: u64,
-    pub queue: VecDeque<(MemberNumber, MemberNumber, Message)>,
+    pub queue: VecDeque<Sent>,
     pub replies: BTreeMap<Ticket, Outcome>,
     pub events: Vec<(MemberNumber, Event)>,
     /// Links that lose everything, as (from, to).
     pub cut: Vec<(u32, u32)>,
+    /// All tickets that ever had an answer.
+    answered: BTreeSet<Ticket>,
     next: u64,
 }
 
@@ -150,7 +93,7 @@ impl Cluster {
                 },
                 layout.clone(),
             ),
-            store: Memory { instant: true, ..Memory::default() },
+            store: Memory::new(),
             up: true,
             skew_ms: 0,
         };
@@ -161,6 +104,7 @@ impl Cluster {
             replies: BTreeMap::new(),
             events: Vec::new(),
             cut: Vec::new(),
+            answered: BTreeSet::new(),
             next: 0,
         };
         for a in 1..=count {
@@ -193,7 +137,10 @@ impl Cluster {
                 self.queue.push_back((from, to, send.message.clone()));
             }
         }
-        self.replies.extend(out.replies);
+        for (ticket, outcome) in out.replies {
+            assert!(self.answered.insert(ticket), "{ticket:?} is answered twice, now with {outcome:?}");
+            self.replies.insert(ticket, outcome);
+        }
         self.events.extend(out.events.into_iter().map(|event| (from, event)));
         for action in out.actions {
             match action {
@@ -238,6 +185,29 @@ impl Cluster {
             if reachable && !self.cut.contains(&(from.0, to.0)) {
                 self.with(to.0, |shard, now, store, out| shard.on_message(from, message, now, store, out));
             }
+        }
+    }
+
+    /// Takes messages that are under way out of the queue, for a test to deliver later or never.
+    pub fn hold(&mut self, wanted: impl Fn(&Body) -> bool) -> Vec<Sent> {
+        let sent = self.queue.drain(..);
+        let (held, rest): (VecDeque<_>, VecDeque<_>) = sent.partition(|(.., message)| wanted(&message.body));
+        self.queue = rest;
+        held.into()
+    }
+
+    /// The disk of a server answers the oldest lookup that it owes; whether it owed one.
+    pub fn load(&mut self, number: u32) -> bool {
+        let Some(loaded) = self.servers[number as usize - 1].store.jobs.pop_front() else { return false };
+        self.with(number, |shard, now, store, out| shard.on_loaded(loaded, now, store, out));
+        true
+    }
+
+    /// As [`Cluster::settle`], and the disk of one server answers whatever it is asked.
+    pub fn settle_with_disk(&mut self, number: u32) {
+        self.settle();
+        while self.load(number) {
+            self.settle();
         }
     }
 

@@ -1,8 +1,9 @@
 //! The command line: what there is to say, and where it goes.
 //!
 //! Answers go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed, 2 wrong usage,
-//! 4 the key has no value.
+//! 4 the key has no value; those of `check` are its own.
 
+mod check;
 mod explain;
 mod init;
 mod kv;
@@ -48,6 +49,8 @@ enum Command {
     Del(kv::Del),
     /// Show where a key lives, and who holds which version of it
     Explain(explain::Explain),
+    /// Look through the data folder of a server that does not run, for damage
+    Check(check::Check),
 }
 
 /// Runs what the command line says.
@@ -61,6 +64,7 @@ pub fn run() -> ExitCode {
         Command::Put(put) => put.run(),
         Command::Del(del) => del.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Check(check) => Ok(check.run()),
     };
     done.unwrap_or_else(|error| {
         eprintln!("clockwise: {error}");

@@ -27,6 +27,22 @@ pub(super) fn check(disk: &dyn Disk, path: &Path) -> Result<bool, BootError> {
     }
 }
 
+/// Whether this is a folder of ours, of this format; if not, why.
+pub(super) fn look(disk: &dyn Disk) -> Result<(), String> {
+    match meta::read(disk, FORMAT) {
+        Ok(Some(found)) if found[..] == *OURS => Ok(()),
+        Ok(Some(found)) => {
+            let found = String::from_utf8_lossy(&found[..found.len().min(64)]).into_owned();
+            Err(format!("it has the format `{found}`, which this version does not read"))
+        }
+        Ok(None) => Err("it is not a data folder: it has no record `format`".to_owned()),
+        Err(MetaError::Damaged) => {
+            Err("its record `format` is damaged: nothing says what the rest is".to_owned())
+        }
+        Err(MetaError::Io(error)) => Err(super::check::unread(FORMAT, &error)),
+    }
+}
+
 /// Marks a new folder.
 pub(super) fn mark(disk: &dyn Disk) -> io::Result<()> {
     meta::save(disk, FORMAT, OURS)

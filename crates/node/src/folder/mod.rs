@@ -4,12 +4,14 @@
 //! engine's files beside these records belong to `store`. Moving a folder is fine while no server runs on it;
 //! running a copy beside the original is not, and nothing here can see it.
 
+mod check;
 mod error;
 mod format;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use check::check;
 pub use error::BootError;
 
 use crate::settings::Settings;

@@ -12,7 +12,7 @@ use std::{
 };
 
 /// Threads by lane. Readers sleep in the kernel for most of their time.
-const THREADS: [(&str, usize); 3] = [("read", 16), ("flush", 1), ("compaction", 1)];
+const THREADS: [(&str, usize); 3] = [("read", 32), ("flush", 1), ("compaction", 1)];
 
 /// Longest pause between two slices of a merge that can wait.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -51,7 +51,7 @@ fn lane_of(kind: JobKind) -> usize {
         | JobKind::Space
         | JobKind::Checkpoint
         | JobKind::Remove => 1,
-        JobKind::Compact => 2,
+        JobKind::Compact | JobKind::Survey => 2,
     }
 }
 

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is test code")]
 
 mod bad_input;
+mod check;
 mod command_line;
 mod damage;
 mod dev;

@@ -16,7 +16,8 @@ const LOCK: &str = "LOCK";
 #[derive(Debug)]
 pub struct RealDisk {
     folder: PathBuf,
-    _lock: File,
+    read_only: bool,
+    _lock: Option<File>,
 }
 
 impl RealDisk {
@@ -26,13 +27,33 @@ impl RealDisk {
         fs::create_dir_all(folder)?;
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(LOCK))?;
         match lock.try_lock() {
-            Ok(()) => Ok(RealDisk { folder: folder.to_path_buf(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(io::Error::new(
-                io::ErrorKind::ResourceBusy,
-                format!("the data folder {} is in use by another server", folder.display()),
-            )),
+            Ok(()) => Ok(RealDisk { folder: folder.to_path_buf(), read_only: false, _lock: Some(lock) }),
+            Err(TryLockError::WouldBlock) => Err(in_use(folder)),
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    /// Opens a folder that is there, to look at it: nothing in it can be changed through this value, not even by the
+    /// lock, which is held if the folder has the file for it. Errors are those of [`RealDisk::open`].
+    pub fn open_to_read(folder: &Path) -> io::Result<RealDisk> {
+        if !fs::metadata(folder)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let lock = match File::open(folder.join(LOCK)) {
+            Ok(lock) => Some(lock),
+            // Never served, or a copy without it: nobody can hold it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        match lock.as_ref().map_or(Ok(()), File::try_lock) {
+            Ok(()) => Ok(RealDisk { folder: folder.to_path_buf(), read_only: true, _lock: lock }),
+            Err(TryLockError::WouldBlock) => Err(in_use(folder)),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn unless_read_only(&self) -> io::Result<()> {
+        if self.read_only { Err(io::ErrorKind::ReadOnlyFilesystem.into()) } else { Ok(()) }
     }
 
     fn at(&self, path: &str) -> PathBuf {
@@ -40,14 +61,20 @@ impl RealDisk {
     }
 }
 
+fn in_use(folder: &Path) -> io::Error {
+    let what = format!("the data folder {} is in use by another server", folder.display());
+    io::Error::new(io::ErrorKind::ResourceBusy, what)
+}
+
 impl Disk for RealDisk {
     fn create(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
+        self.unless_read_only()?;
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.at(path))?;
         Ok(Box::new(RealFile(file)))
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).open(self.at(path))?;
+        let file = OpenOptions::new().read(true).write(!self.read_only).open(self.at(path))?;
         Ok(Box::new(RealFile(file)))
     }
 
@@ -66,18 +93,22 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, path: &str) -> io::Result<()> {
+        self.unless_read_only()?;
         fs::create_dir_all(self.at(path))
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.unless_read_only()?;
         fs::rename(self.at(from), self.at(to))
     }
 
     fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        self.unless_read_only()?;
         fs::hard_link(self.at(from), self.at(to))
     }
 
     fn remove(&self, path: &str) -> io::Result<()> {
+        self.unless_read_only()?;
         fs::remove_file(self.at(path))
     }
 

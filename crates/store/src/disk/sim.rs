@@ -24,6 +24,12 @@ pub enum Loss {
     Everything,
     /// Nothing: the power went just after the disk had written all.
     Nothing,
+    /// Of each file the sectors up to one place are there, that one is torn; so are the first of the name operations.
+    Prefix,
+    /// As `Random`, but files have their full length and some sectors read as zeros where something new was written.
+    Zeros,
+    /// The same with random bytes in place of the zeros, and ends of files cut off anywhere.
+    Garbage,
 }
 
 /// A simulated disk.
@@ -32,6 +38,7 @@ pub struct SimDisk {
     state: Arc<Mutex<State>>,
 }
 
+#[derive(Clone)]
 struct State {
     random: Random,
     files: BTreeMap<u64, Contents>,
@@ -54,9 +61,16 @@ struct State {
 }
 
 /// One name operation that no folder sync has covered yet.
+#[derive(Clone)]
 enum NameChange {
     Dir(String),
     Names(Vec<(String, Option<u64>)>),
+}
+
+impl Loss {
+    /// Every kind.
+    pub const ALL: [Loss; 6] =
+        [Loss::Random, Loss::Everything, Loss::Nothing, Loss::Prefix, Loss::Zeros, Loss::Garbage];
 }
 
 impl SimDisk {
@@ -194,6 +208,16 @@ impl SimDisk {
         fork
     }
 
+    /// A copy of the disk with all that is not synced, but without faults and open files: from one moment of one run,
+    /// many power losses.
+    pub fn snapshot(&self, seed: u64) -> SimDisk {
+        let mut state = self.state().clone();
+        state.random = Random(seed);
+        state.reboot();
+        (state.ops, state.mutations, state.syncs) = (0, 0, 0);
+        SimDisk { state: Arc::new(Mutex::new(state)) }
+    }
+
     /// The paths of all files, in order.
     pub fn paths(&self) -> Vec<String> {
         self.state().names.keys().cloned().collect()
@@ -255,11 +279,14 @@ impl State {
     }
 
     fn lose(&mut self, loss: Loss) {
-        for change in std::mem::take(&mut self.unsynced) {
+        let unsynced = std::mem::take(&mut self.unsynced);
+        let surviving = if loss == Loss::Prefix { self.random.below(unsynced.len() as u64 + 1) } else { 0 };
+        for (at, change) in (0..).zip(unsynced) {
             let survives = match loss {
-                Loss::Random => self.random.below(2) == 0,
+                Loss::Random | Loss::Zeros | Loss::Garbage => self.random.below(2) == 0,
                 Loss::Everything => false,
                 Loss::Nothing => true,
+                Loss::Prefix => at < surviving,
             };
             if survives {
                 self.make_durable(change);
@@ -424,6 +451,7 @@ fn parent(path: &str) -> &str {
 }
 
 /// SplitMix64: small, and the same for ever.
+#[derive(Clone)]
 struct Random(u64);
 
 impl Random {

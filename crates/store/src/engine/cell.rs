@@ -34,10 +34,14 @@ pub(crate) struct Cell {
     lines: BTreeMap<usize, Bytes>,
     /// Dropped slots whose older entries may still be somewhere, with the position of the drop. Usually empty.
     dropped: BTreeMap<usize, Lsn>,
+    /// How many drops were forgotten because nothing is left of what they hide: a lookup that began before must look again.
+    pub(crate) drops_over: u64,
     /// What the manifest on disk says of the slots.
     pub(crate) flushed_slots: Arc<Vec<SlotInfo>>,
     /// Everything up to here is in the tables.
     pub(crate) flushed: Lsn,
+    /// No entry that was merged, and perhaps dropped, is newer than this.
+    pub(crate) merged: Lsn,
     pub(crate) next_number: u64,
     /// How much the engine had logged when the active memtable got its first change, in bytes.
     pub(crate) oldest_mark: u64,
@@ -82,6 +86,8 @@ pub(crate) struct Installing {
 /// A memtable that takes no more changes, with what was remembered per slot when it was closed.
 pub(crate) struct Frozen {
     pub(crate) memtable: Memtable,
+    /// How much the engine had logged at its first change, in bytes: the oldest is flushed first.
+    pub(crate) oldest_mark: u64,
     pub(crate) slots: Arc<Vec<SlotInfo>>,
 }
 
@@ -108,8 +114,10 @@ impl Cell {
             live,
             lines,
             dropped,
+            drops_over: 0,
             flushed_slots: Arc::new(manifest.slots),
             flushed: manifest.flushed,
+            merged: Lsn(0),
             next_number: manifest.next_number,
             oldest_mark: 0,
             work: Work::default(),
@@ -175,12 +183,14 @@ impl Cell {
 
     /// Forgets drops that hide nothing any more.
     pub(crate) fn forget_drops(&mut self) {
+        let before = self.dropped.len();
         let (frozen, tables, number) = (&self.frozen, &self.tables, self.number);
         self.dropped.retain(|&at, &mut dropped| {
             let Some(slot) = Slot::new(at as u16 * CELLS + number) else { return false };
             frozen.iter().any(|frozen| frozen.memtable.last() < dropped)
                 || tables.iter().any(|table| table.info().newest < dropped && table.may_hold(slot))
         });
+        self.drops_over += (before - self.dropped.len()) as u64;
     }
 
     #[inline]
@@ -233,7 +243,7 @@ impl Cell {
             worth.then_some(SlotInfo { slot, live, lines, dropped })
         });
         let slots = Arc::new(remembered.collect());
-        self.frozen.push_front(Arc::new(Frozen { memtable, slots }));
+        self.frozen.push_front(Arc::new(Frozen { memtable, oldest_mark: self.oldest_mark, slots }));
         bytes
     }
 

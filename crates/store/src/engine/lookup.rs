@@ -118,6 +118,7 @@ impl Engine {
             tables: shown.cloned().collect(),
             block: unread.block,
             flushed: cell.flushed,
+            drops_over: cell.drops_over,
             probe,
         };
         self.reads.push(Job::read(self.shard, job));
@@ -125,10 +126,14 @@ impl Engine {
 
     /// A lookup comes back from the disk.
     pub(super) fn read_done(&mut self, done: ReadDone, loaded: &mut Vec<Loaded>) {
-        let ReadDone { id, slot, key, flushed, result, probe, blocks, false_blocks } = done;
+        let ReadDone { id, slot, key, flushed, drops_over, result, probe, blocks, false_blocks, damaged } =
+            done;
         let place = self.place(slot);
         self.stats.blocks_read += blocks.len() as u64;
         self.stats.bloom_false += false_blocks;
+        if let Some(owner) = damaged {
+            self.note_damaged(place, owner, Some(slot));
+        }
         for (owner, block, bytes) in blocks {
             // A table that was merged away meanwhile is asked no more.
             if self.cells[place].tables.iter().any(|table| table.owner() == owner) {
@@ -142,6 +147,7 @@ impl Engine {
             let probe = Probe { memtable: true, ..probe };
             (Ok(record.map(|record| Found { record, lsn, probe })), probe)
         } else if cell.hides(slot, flushed)
+            || cell.drops_over > drops_over
             || cell.flushed > flushed && self.may_be_newer(place, key, flushed)
         {
             // Dropped since, or perhaps in a table that was not there.
@@ -162,8 +168,12 @@ impl Engine {
         loaded.push(Loaded { job: id, result, probe });
     }
 
-    /// Whether a table that was flushed after a position could hold the key.
+    /// Whether what was flushed after a position could say something of the key.
     fn may_be_newer(&self, place: usize, key: KeyRef<'_>, flushed: Lsn) -> bool {
+        if self.cells[place].merged > flushed {
+            // What it said may have been that the key is forgotten, and a merge leaves nothing of that.
+            return true;
+        }
         let hash = table::hash(key);
         let newer = self.cells[place].tables.iter().filter(|table| table.info().newest > flushed);
         newer.into_iter().any(|table| table.guess(key, hash) != Guess::Absent)

@@ -1,18 +1,18 @@
 //! Background work: when memtables are closed, what is flushed, merged, installed and removed, and what
-//! happens with the results. At most one flush per cell and one merge per shard are under way; a cell's
-//! manifest is written by one job at a time and shows all results that have come in. What fails rests until
+//! happens with the results. At most one flush and one merge per shard are under way; manifests
+//! are written by one job at a time, which shows all results that have come in. What fails rests until
 //! the next tick; a manifest that cannot be made durable fails the engine.
 
 use super::{
     Engine,
-    cell::{Edit, Installing},
+    cell::{Cell, Edit, Installing},
     compaction::{self, Run},
     reclaim,
 };
 use crate::{
     engine::Flushed,
-    job::{CompactJob, CompactPlan, CompactResult, Done, FlushJob, Job, Work},
-    limits::{COMPACT_RUNS, SLOW_RUNS, STALL_RUNS},
+    job::{CompactJob, CompactPlan, CompactResult, Done, FlushDone, FlushJob, Flushing, Job, Work},
+    limits::{COMPACT_RUNS, FLUSH_BYTES, SLOW_RUNS, STALL_RUNS},
     table::Table,
 };
 use clockwise_core::{
@@ -58,13 +58,12 @@ impl Engine {
             jobs.push(Job::of(self.shard, Work::Space));
         }
         self.remove_unused(jobs);
+        self.plan_surveys(jobs);
         let runs = self.cells.iter().map(|cell| cell.tables.len()).max().unwrap_or_default();
         let slow = runs.saturating_sub(SLOW_RUNS) * 1_000 / (STALL_RUNS - SLOW_RUNS);
         self.pressure_of_runs = slow.min(1_000) as u32;
-        for at in 0..self.cells.len() {
-            self.plan_install(at, jobs);
-            self.plan_flush(at, jobs);
-        }
+        self.plan_install(jobs);
+        self.plan_flush(jobs);
         self.plan_checkpoint(jobs);
         if self.compacting.is_none() {
             self.plan_compaction(jobs);
@@ -79,28 +78,47 @@ impl Engine {
         jobs.extend(unused.map(|table| Job::of(shard, Work::Remove(table))));
     }
 
-    fn plan_install(&mut self, at: usize, jobs: &mut Vec<Job>) {
-        let cell = &mut self.cells[at];
-        if cell.work.installing.is_some() || cell.work.edits.is_empty() || self.failed {
+    /// Makes all results that have come in visible, with one job.
+    fn plan_install(&mut self, jobs: &mut Vec<Job>) {
+        if self.installing || self.failed {
             return;
         }
-        let manifest = cell.begin_install();
-        jobs.push(Job::of(self.shard, Work::Install { cell: cell.number, manifest }));
+        let changed = self.cells.iter_mut().filter(|cell| !cell.work.edits.is_empty());
+        let manifests: Vec<_> = changed.map(|cell| (cell.number, cell.begin_install())).collect();
+        if !manifests.is_empty() {
+            self.installing = true;
+            jobs.push(Job::of(self.shard, Work::Install(manifests)));
+        }
     }
 
-    fn plan_flush(&mut self, at: usize, jobs: &mut Vec<Job>) {
-        let cell = &mut self.cells[at];
-        let busy = cell.work.flushing || cell.work.resting || self.failed;
-        let Some(frozen) = cell.frozen.back() else { return };
-        if busy || cell.tables.len() >= STALL_RUNS {
+    /// Flushes what waits, the oldest first, so that the log can let go of it.
+    fn plan_flush(&mut self, jobs: &mut Vec<Job>) {
+        if self.flushing || self.failed {
             return;
         }
-        let frozen = Arc::clone(frozen);
-        let number = cell.next_number;
-        cell.next_number += 1;
-        cell.work.flushing = true;
-        let job = FlushJob { cell: cell.number, number, frozen, builder: self.settings.builder };
-        jobs.push(Job::of(self.shard, Work::Flush(job)));
+        let ready = |cell: &Cell| !cell.work.flushing && !cell.work.resting && cell.tables.len() < STALL_RUNS;
+        let waiting = self.cells.iter().enumerate().filter(|(_, cell)| ready(cell));
+        let mut oldest: Vec<(u64, usize)> =
+            waiting.filter_map(|(at, cell)| Some((cell.frozen.back()?.oldest_mark, at))).collect();
+        oldest.sort_unstable();
+        let (mut memtables, mut bytes) = (Vec::new(), 0);
+        for (_, at) in oldest {
+            let cell = &mut self.cells[at];
+            let Some(frozen) = cell.frozen.back().map(Arc::clone) else { continue };
+            bytes += frozen.memtable.bytes();
+            if bytes > FLUSH_BYTES && !memtables.is_empty() {
+                break;
+            }
+            let number = cell.next_number;
+            cell.next_number += 1;
+            cell.work.flushing = true;
+            memtables.push(Flushing { cell: cell.number, number, frozen });
+        }
+        if !memtables.is_empty() {
+            self.flushing = true;
+            let job = FlushJob { memtables, builder: self.settings.builder };
+            jobs.push(Job::of(self.shard, Work::Flush(job)));
+        }
     }
 
     fn plan_compaction(&mut self, jobs: &mut Vec<Job>) {
@@ -165,19 +183,17 @@ impl Engine {
 
     /// Takes the result of a job.
     pub(super) fn finish(&mut self, done: Done, loaded: &mut Vec<Loaded>) {
-        self.work_due = true;
+        // A lookup or a slice of a merge makes no background work, and there are many of them.
+        self.work_due |= !matches!(done, Done::Read(_) | Done::Compacting(_));
         match done {
             Done::Read(read) => {
-                // A lookup makes no background work, and there are many of them.
-                self.work_due = false;
                 self.read_done(read, loaded);
             }
-            Done::Flush { cell, frozen, result } => {
-                let at = usize::from(cell) / self.settings.shards;
-                self.flush_done(at, frozen, result);
+            Done::Flush(done) => {
+                self.flushing = false;
+                done.into_iter().for_each(|done| self.flush_done(done));
             }
             Done::Compacting(mut job) => {
-                self.work_due = false;
                 job.urgent = self.pressure() > 0;
                 self.slices.push(Job::of(self.shard, Work::Compact(job)));
             }
@@ -186,16 +202,20 @@ impl Engine {
                 let at = usize::from(cell) / self.settings.shards;
                 self.compact_done(at, inputs, result);
             }
-            Done::Install { cell, result } => {
-                let at = usize::from(cell) / self.settings.shards;
-                let next = self.cells[at].work.installing.take().expect("one manifest is written at a time");
-                match result {
-                    Ok(()) => self.install(at, next),
-                    // Either manifest may be found after a restart, so nothing may be built on either.
-                    Err(_) => self.failed = true,
+            Done::Install { cells, result } => {
+                self.installing = false;
+                for cell in cells {
+                    let at = usize::from(cell) / self.settings.shards;
+                    let next = self.cells[at].work.installing.take().expect("it was being installed");
+                    match result {
+                        Ok(()) => self.install(at, next),
+                        // Either manifest may be found after a restart, so nothing may be built on either.
+                        Err(_) => self.failed = true,
+                    }
                 }
             }
             Done::Checkpoint(result) => self.checkpoint_done(result),
+            Done::Survey { owner, damage } => self.survey_done(owner, &damage),
             Done::Remove(result) => self.stats.failed_jobs += u64::from(result.is_err()),
             Done::Space(space) => {
                 self.space.running = false;
@@ -206,12 +226,9 @@ impl Engine {
         }
     }
 
-    fn flush_done(
-        &mut self,
-        at: usize,
-        frozen: Arc<super::cell::Frozen>,
-        result: std::io::Result<Option<Arc<Table>>>,
-    ) {
+    fn flush_done(&mut self, done: FlushDone) {
+        let FlushDone { cell, frozen, result } = done;
+        let at = usize::from(cell) / self.settings.shards;
         let work = &mut self.cells[at].work;
         match result {
             Ok(table) => {
@@ -242,7 +259,13 @@ impl Engine {
                 self.stats.failed_jobs += 1;
                 self.compacting = None;
                 match failure {
-                    Some(merge) if merge.error == LoadError::Damaged => work.unmergeable.push(merge.number),
+                    Some(merge) if merge.error == LoadError::Damaged => {
+                        work.unmergeable.push(merge.number);
+                        let table = inputs.iter().find(|table| table.info().number == merge.number);
+                        if let Some(owner) = table.map(|table| table.owner()) {
+                            self.note_damaged(at, owner, None);
+                        }
+                    }
                     _ => work.resting = true,
                 }
             }
@@ -264,8 +287,11 @@ impl Engine {
         }
         if next.compaction {
             self.compacting = None;
+            let newest = next.gone.iter().map(|table| table.info().newest).max();
+            cell.merged = cell.merged.max(newest.unwrap_or(cell.merged));
             let owners: Vec<u64> = next.gone.iter().map(|table| table.owner()).collect();
             self.cache.purge(|owner| owners.contains(&owner));
+            owners.iter().for_each(|owner| self.damages.forget(*owner));
             cell.work
                 .unmergeable
                 .retain(|number| !next.gone.iter().any(|table| table.info().number == *number));

@@ -39,6 +39,8 @@ pub struct EngineStats {
     pub bloom_false: u64,
     /// Lookups that ended at a damaged block.
     pub damaged_reads: u64,
+    /// Tables in which lookups or merges met damaged blocks.
+    pub damaged_tables: u64,
     /// Lookups that ended at a disk error.
     pub failed_reads: u64,
     /// Scans that began.

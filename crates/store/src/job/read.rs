@@ -20,6 +20,8 @@ pub(crate) struct ReadJob {
     pub(crate) block: Option<Place>,
     /// What the cell had flushed when the lookup began.
     pub(crate) flushed: Lsn,
+    /// How many drops the cell had forgotten by then.
+    pub(crate) drops_over: u64,
     pub(crate) probe: Probe,
 }
 
@@ -28,22 +30,26 @@ pub(crate) struct ReadDone {
     pub(crate) slot: Slot,
     pub(crate) key: Bytes,
     pub(crate) flushed: Lsn,
+    pub(crate) drops_over: u64,
     pub(crate) result: Result<Option<Bytes>, LoadError>,
     pub(crate) probe: Probe,
     /// Table, number and bytes of each block or partition that was read.
     pub(crate) blocks: Vec<(u64, u32, Bytes)>,
     /// Blocks that did not hold the key although the filter let it pass.
     pub(crate) false_blocks: u64,
+    /// The table that ended the lookup because it is damaged.
+    pub(crate) damaged: Option<u64>,
 }
 
 impl ReadJob {
     pub(super) fn run(mut self) -> ReadDone {
-        let mut reading = Reading { probe: self.probe, blocks: Vec::new(), false_blocks: 0 };
+        let mut reading = Reading { probe: self.probe, blocks: Vec::new(), false_blocks: 0, asked: None };
         let result =
             reading.look(&self.tables, self.block.take(), KeyRef { slot: self.slot, key: &self.key });
-        let Reading { probe, blocks, false_blocks } = reading;
-        let ReadJob { id, slot, key, flushed, .. } = self;
-        ReadDone { id, slot, key, flushed, result, probe, blocks, false_blocks }
+        let Reading { probe, blocks, false_blocks, asked } = reading;
+        let damaged = asked.filter(|_| result == Err(LoadError::Damaged));
+        let ReadJob { id, slot, key, flushed, drops_over, .. } = self;
+        ReadDone { id, slot, key, flushed, drops_over, result, probe, blocks, false_blocks, damaged }
     }
 }
 
@@ -51,6 +57,8 @@ struct Reading {
     probe: Probe,
     blocks: Vec<(u64, u32, Bytes)>,
     false_blocks: u64,
+    /// The table that was asked last.
+    asked: Option<u64>,
 }
 
 impl Reading {
@@ -62,6 +70,7 @@ impl Reading {
     ) -> Result<Option<Bytes>, LoadError> {
         let hash = table::hash(key);
         for table in tables {
+            self.asked = Some(table.owner());
             let place = match (known.take(), table.guess(key, hash)) {
                 (_, Guess::Absent) => {
                     self.probe.bloom_skips = self.probe.bloom_skips.saturating_add(1);

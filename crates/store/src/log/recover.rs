@@ -8,7 +8,7 @@ use super::{
     segment::{self, Header},
 };
 use crate::{
-    disk::{Disk, read_all, read_exact_at, remove_if_there},
+    disk::{Disk, DiskFile, read_all, remove_if_there},
     error::OpenError,
 };
 use bytes::Bytes;
@@ -41,12 +41,37 @@ pub(crate) struct Found {
     pub(crate) frames: u64,
     pub(crate) torn_bytes: u64,
     /// Damaged places that had been synced.
-    pub(crate) gaps: u64,
-    /// The cells that the damage may have hit, one bit each.
-    pub(crate) gap_cells: u16,
+    pub(crate) damage: Vec<Place>,
     pub(crate) closed: bool,
     /// The cells that must have a manifest, one bit each.
     pub(crate) manifests: u16,
+}
+
+/// A damaged place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Place {
+    /// The segment that it is in, or that should not be the next.
+    pub(crate) segment: u64,
+    /// In bytes; 0 if it is not in one place.
+    pub(crate) offset: u64,
+    /// The cells that it may have hit, one bit each.
+    pub(crate) cells: u16,
+    pub(crate) kind: PlaceKind,
+}
+
+/// What is wrong with a place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PlaceKind {
+    /// Both copies of the segment's header are damaged.
+    Header,
+    /// The segment before is missing.
+    Missing,
+    /// The file is shorter than its header says.
+    Cut,
+    /// No sound frame.
+    Frame,
+    /// The checksum is right, and the content is not.
+    Malformed,
 }
 
 /// Where replayed changes go.
@@ -83,19 +108,24 @@ pub(crate) fn recover(
         }
         match header {
             // Both copies of the header are gone: nobody knows what came before.
-            None => found.damage(u16::MAX),
+            None => found.damage(number, 0, u16::MAX, PlaceKind::Header),
             // A segment in between is missing. Fine if it was freed, and then all before it was as well.
             Some(header) if previous.is_some_and(|previous| previous != header.previous) => {
                 needs_all_flushed = true;
             }
             Some(_) => {}
         }
+        let cut = header.is_some_and(|header| header.length > bytes.len() as u64);
+        if cut && sealed.is_none() {
+            // No power loss does that. Frames that were synced may have gone, and nobody knows which.
+            found.damage(number, bytes.len() as u64, u16::MAX, PlaceKind::Cut);
+        }
         if let Some(header) = header {
             found.highest = found.highest.max(header.floor);
             found.manifests |= header.manifests;
         }
         if needs_all_flushed && found.kept.iter().any(|kept| kept.last.iter().any(|&last| last > 0)) {
-            found.damage(u16::MAX);
+            found.damage(number, 0, u16::MAX, PlaceKind::Missing);
         }
         needs_all_flushed = false;
         previous = Some(number);
@@ -104,15 +134,24 @@ pub(crate) fn recover(
             replay_torn(&bytes, contents.end, replay);
         }
         if sealed.is_none() {
-            // A process that died leaves frames that no sync has covered: they are about to be believed.
-            file.sync()?;
+            make_durable(&*file, &bytes, &contents)?;
         }
         found.last = (number, contents.end);
-        found.closed = contents.closed;
+        found.closed = contents.closed && !cut;
         replay.segment_done(contents.end - segment::HEADER_BYTES)?;
     }
     disk.sync_dir(segment::DIR)?;
     Ok(found)
+}
+
+/// A process that died leaves frames that no sync has covered: they are about to be believed. After a sync that failed
+/// the system shows them although it has given up writing them, and a further sync alone would not: they are written
+/// again.
+fn make_durable(file: &dyn DiskFile, bytes: &[u8], contents: &Contents) -> io::Result<()> {
+    let end = bytes.len().min(contents.end as usize);
+    let start = end.min(contents.synced as usize);
+    file.write_at(&bytes[start..end], start as u64)?;
+    file.sync()
 }
 
 /// The headers of all segment files, by number; `None` where there is no sound one.
@@ -123,26 +162,24 @@ fn headers(disk: &dyn Disk) -> Result<BTreeMap<u64, Option<Header>>, OpenError> 
         let path = segment::path(number);
         let file = disk.open(&path)?;
         let mut bytes = vec![0; segment::HEADER_BYTES as usize];
-        let header = match read_exact_at(&*file, &mut bytes, 0) {
-            Ok(()) => Header::parse(&bytes, number).map_err(|version| OpenError::Newer { path, version })?,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
-            Err(error) => return Err(error.into()),
-        };
-        headers.insert(number, header);
+        // A file that was cut may still hold the first copy.
+        let read = file.read_at(&mut bytes, 0)?;
+        let header = Header::parse(&bytes[..read], number);
+        headers.insert(number, header.map_err(|version| OpenError::Newer { path, version })?);
     }
     Ok(headers)
 }
 
 impl Found {
-    fn damage(&mut self, cells: u16) {
-        self.gaps += 1;
-        self.gap_cells |= cells;
+    fn damage(&mut self, segment: u64, offset: u64, cells: u16, kind: PlaceKind) {
+        self.damage.push(Place { segment, offset, cells, kind });
     }
 
     fn take(&mut self, number: u64, bytes: &Bytes, contents: &Contents, replay: &mut dyn Replay) {
         self.torn_bytes += contents.torn_bytes;
-        self.gaps += contents.gaps;
-        self.gap_cells |= contents.gap_cells;
+        for &(offset, cells) in &contents.gaps {
+            self.damage(number, offset, cells, PlaceKind::Frame);
+        }
         let mut kept = Kept { number, length: bytes.len() as u64, last: [0; CELLS as usize] };
         for frame in &contents.frames {
             self.frames += 1;
@@ -150,7 +187,7 @@ impl Found {
             let (applied, sound) = batch::decode(bytes.slice(frame.payload()), frame.header.first);
             if sound.is_err() {
                 // The checksum is right and the content is not: as good as damaged, and as little served.
-                self.damage(frame.header.cells);
+                self.damage(number, frame.offset as u64, frame.header.cells, PlaceKind::Malformed);
                 continue;
             }
             for one in applied {

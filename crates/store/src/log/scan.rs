@@ -34,10 +34,11 @@ pub(super) struct Contents {
     pub(super) frames: Vec<Frame>,
     /// Where they end, in bytes: nothing from here on counts.
     pub(super) end: u64,
-    /// Places that had been synced and are not sound any more.
-    pub(super) gaps: u64,
-    /// The cells that the gaps may have held changes of, one bit each.
-    pub(super) gap_cells: u16,
+    /// Below this offset a sound frame says that everything had been synced, in bytes; 0 if none does.
+    pub(super) synced: u64,
+    /// Places that had been synced and are not sound any more: the offset of each in bytes, and the cells that it may
+    /// have held changes of, one bit each.
+    pub(super) gaps: Vec<(u64, u16)>,
     /// Bytes of the torn tail.
     pub(super) torn_bytes: u64,
     /// Whether any sound frame is there at all, counted or not.
@@ -58,7 +59,7 @@ pub(super) fn scan(number: u64, bytes: &[u8], sealed: Option<u64>, recycled: boo
     let (pieces, synced, last_end) = pieces(number, bytes, limit);
     // A sealed segment was synced up to its end, even where that is cut off.
     let synced = sealed.unwrap_or(synced);
-    let mut contents = Contents { end: segment::HEADER_BYTES, ..Contents::default() };
+    let mut contents = Contents { end: segment::HEADER_BYTES, synced, ..Contents::default() };
     contents.begun = pieces.iter().any(|piece| matches!(piece, Piece::Sound(_)));
     for piece in pieces {
         match piece {
@@ -68,8 +69,7 @@ pub(super) fn scan(number: u64, bytes: &[u8], sealed: Option<u64>, recycled: boo
                 contents.frames.push(frame);
             }
             Piece::Gap(offset, cells) if (offset as u64) < synced => {
-                contents.gaps += 1;
-                contents.gap_cells |= cells;
+                contents.gaps.push((offset as u64, cells));
                 contents.closed = false;
             }
             Piece::Gap(offset, _) => {

@@ -37,9 +37,16 @@ pub(super) struct Header {
     pub(super) recycled: bool,
     /// The cells that had a manifest when the segment was begun, one bit each: theirs must not be missing.
     pub(super) manifests: u16,
+    /// The length that its file had, in bytes, durably before this was written; 0 if it was not noted. A shorter file
+    /// has been cut.
+    pub(super) length: u64,
 }
 
-pub(super) fn path(number: u64) -> String {
+/// The length is noted in units of this many bytes.
+const LENGTH_UNIT: u64 = 8;
+
+/// The file of a segment.
+pub(crate) fn path(number: u64) -> String {
     format!("{DIR}/{number:016}.log")
 }
 
@@ -52,7 +59,8 @@ impl Header {
     /// The segment's first [`HEADER_BYTES`] bytes.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut copy = vec![VERSION, b'C', b'W', b'L', 0, 0, 0, 0];
-        let flags = u64::from(self.recycled) | u64::from(self.manifests) << 16;
+        let length = (self.length / LENGTH_UNIT).min(u64::from(u32::MAX));
+        let flags = u64::from(self.recycled) | u64::from(self.manifests) << 16 | length << 32;
         for field in [self.number, self.previous, self.previous_end, self.floor.0, flags] {
             copy.extend_from_slice(&field.to_le_bytes());
         }
@@ -84,8 +92,9 @@ impl Header {
             // A recycled file carries the header of its earlier life until the new one is written.
             if own == number {
                 let (recycled, manifests) = (flags & 1 == 1, (flags >> 16) as u16);
-                let floor = Lsn(floor);
-                return Ok(Some(Header { number, previous, previous_end, floor, recycled, manifests }));
+                let (floor, length) = (Lsn(floor), (flags >> 32) * LENGTH_UNIT);
+                let header = Header { number, previous, previous_end, floor, recycled, manifests, length };
+                return Ok(Some(header));
             }
         }
         Ok(None)
@@ -97,7 +106,7 @@ fn sum(copy: &[u8]) -> u32 {
     checksum::bound(u64::from(copy[0]), 0, &copy[8..])
 }
 
-/// A segment's file that is being made ready: its blocks exist once `ready` is its length.
+/// A segment's file that is being made ready: its blocks exist once `ready` is its length, durably after a sync.
 pub(super) struct Blank {
     pub(super) number: u64,
     pub(super) file: Box<dyn DiskFile>,
@@ -106,6 +115,8 @@ pub(super) struct Blank {
     /// How far it is filled, in bytes.
     pub(super) ready: u64,
     pub(super) recycled: bool,
+    /// How far it is synced, in bytes.
+    pub(super) synced: u64,
 }
 
 impl Blank {
@@ -114,7 +125,7 @@ impl Blank {
         remove_if_there(disk, &path(number))?;
         let file = disk.create(&path(number))?;
         disk.sync_dir(DIR)?;
-        Ok(Blank { number, file, length, ready: 0, recycled: false })
+        Ok(Blank { number, file, length, ready: 0, recycled: false, synced: 0 })
     }
 
     /// Gives a segment that is not needed any more another life.
@@ -122,7 +133,7 @@ impl Blank {
         disk.rename(&path(old), &path(number))?;
         disk.sync_dir(DIR)?;
         let file = disk.open(&path(number))?;
-        Ok(Blank { number, file, length, ready: length, recycled: true })
+        Ok(Blank { number, file, length, ready: length, recycled: true, synced: length })
     }
 
     /// Writes zeros up to `goal`, at most to the end, so that a sync of frames has no blocks to allocate.
@@ -138,5 +149,23 @@ impl Blank {
             self.ready += count as u64;
         }
         Ok(())
+    }
+
+    /// Makes durable what was filled.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if self.synced < self.ready {
+            self.file.sync()?;
+            self.synced = self.ready;
+        }
+        Ok(())
+    }
+
+    /// Fills the whole file and then writes the header; both are durable. In this order, so that a header never stands
+    /// in a file that a power loss has left too short.
+    pub(super) fn begin(&mut self, header: &Header) -> io::Result<()> {
+        self.fill(self.length)?;
+        self.sync()?;
+        self.file.write_at(&header.encode(), 0)?;
+        self.file.sync()
     }
 }

@@ -1,6 +1,7 @@
-//! The raw form of a block: entries in key order, then the beginnings that several of its keys share, where each
-//! entry begins, a tag of each key's hash, and how many. A lookup compares tags, which lie side by side, and then
-//! one key, which is one beginning and one rest: few cache lines. Where several keys have one tag, each is compared.
+//! The raw form of a block: how many entries it has, then a tag of each key's hash beside where the entry begins, then
+//! the beginnings that several keys share, then the entries in key order. A lookup compares tags, and then one key,
+//! which is one beginning and one rest. What it looks at first is where the block begins, so that the processor
+//! fetches it all at once. Where several keys have one tag, each is compared.
 //! Blocks of data and parts of a large index have the same form.
 
 use super::KeyRef;
@@ -26,8 +27,10 @@ pub enum Value {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Malformed;
 
-/// Bytes at a block's end: where the entries end (3), how many shared beginnings (1), first slot, entries.
-const TRAILER_BYTES: usize = 8;
+/// Bytes before the places: entries (2), first slot (2), shared beginnings (1), zeros.
+const HEADER_BYTES: usize = 8;
+/// Bytes of an entry's place: tag (2), where it begins (2).
+const PLACE_BYTES: usize = 4;
 /// In an entry's first byte: the key is forgotten.
 const FORGOTTEN: u8 = 0x80;
 /// Most shared beginnings of a block. Number 0 is the empty one, and is not stored.
@@ -45,13 +48,11 @@ fn tag(hash: u64) -> u16 {
 #[derive(Clone, Copy)]
 struct Shape<'a> {
     block: &'a [u8],
-    /// Where the entries end and the shared beginnings begin.
-    entries_end: usize,
-    /// Where the ends of the shared beginnings stand.
-    ends_at: usize,
-    starts_at: usize,
-    tags_at: usize,
     count: usize,
+    /// Where the ends of the shared beginnings stand, which is where the places end.
+    ends_at: usize,
+    /// Where the shared beginnings begin.
+    shared_at: usize,
     first_slot: u16,
 }
 
@@ -69,20 +70,26 @@ struct EntryKey<'a> {
 impl<'a> Shape<'a> {
     #[inline]
     fn of(block: &'a [u8]) -> Result<Shape<'a>, Malformed> {
-        let tags_end = block.len().checked_sub(TRAILER_BYTES).ok_or(Malformed)?;
-        let trailer: &[u8; TRAILER_BYTES] = block.last_chunk().ok_or(Malformed)?;
-        let entries_end = u32::from_le_bytes([trailer[0], trailer[1], trailer[2], 0]) as usize;
-        let count = usize::from(u16::from_le_bytes([trailer[6], trailer[7]]));
-        let places = 4 * count + 2 * usize::from(trailer[3]);
-        let ends_at = tags_end.checked_sub(places).filter(|&at| at >= entries_end).ok_or(Malformed)?;
-        let tags_at = tags_end - 2 * count;
-        let first_slot = u16::from_le_bytes([trailer[4], trailer[5]]);
-        Ok(Shape { block, entries_end, ends_at, starts_at: tags_at - 2 * count, tags_at, count, first_slot })
+        let header: &[u8; HEADER_BYTES] = block.first_chunk().ok_or(Malformed)?;
+        let count = usize::from(u16::from_le_bytes([header[0], header[1]]));
+        let ends_at = HEADER_BYTES + PLACE_BYTES * count;
+        let shared_at = ends_at + 2 * usize::from(header[4]);
+        let first_slot = u16::from_le_bytes([header[2], header[3]]);
+        if shared_at > block.len() {
+            return Err(Malformed);
+        }
+        Ok(Shape { block, count, ends_at, shared_at, first_slot })
     }
 
     #[inline]
     fn u16(&self, at: usize) -> usize {
         usize::from(u16::from_le_bytes([self.block[at], self.block[at + 1]]))
+    }
+
+    /// The tags and beginnings of all entries.
+    #[inline]
+    fn places(&self) -> &'a [u8] {
+        &self.block[HEADER_BYTES..self.ends_at]
     }
 
     /// The shared beginning of this number.
@@ -92,25 +99,21 @@ impl<'a> Shape<'a> {
             return Ok(&[]);
         }
         let at = self.ends_at + 2 * (number - 1);
-        if at >= self.starts_at {
+        if at >= self.shared_at {
             return Err(Malformed);
         }
         let start = if number == 1 { 0 } else { self.u16(at - 2) };
-        let bytes = &self.block[self.entries_end..self.ends_at];
-        bytes.get(start..self.u16(at)).ok_or(Malformed)
+        self.block[self.shared_at..].get(start..self.u16(at)).ok_or(Malformed)
     }
 
     /// The parts of an entry below `count`.
     #[inline]
     fn key(&self, entry: usize) -> Result<EntryKey<'a>, Malformed> {
-        let at = self.starts_at + 2 * entry;
-        let end = if entry + 1 < self.count { self.u16(at + 2) } else { self.entries_end };
+        let at = HEADER_BYTES + PLACE_BYTES * entry + 2;
+        let end = if entry + 1 < self.count { self.u16(at + PLACE_BYTES) } else { self.block.len() };
         let mut at = self.u16(at);
-        if end > self.entries_end || at >= end {
-            return Err(Malformed);
-        }
-        let bytes = &self.block[..end];
-        let head = bytes[at];
+        let bytes = self.block.get(..end).ok_or(Malformed)?;
+        let head = *bytes.get(at).ok_or(Malformed)?;
         at += 1;
         let step = get_varint(bytes, &mut at)?;
         let length = get_varint(bytes, &mut at)? as usize;
@@ -179,39 +182,31 @@ impl EntryKey<'_> {
 pub(super) fn find(block: &Bytes, key: KeyRef<'_>, hash: u64) -> Result<Option<Value>, Malformed> {
     let shape = Shape::of(block)?;
     let wanted = tag(hash);
-    let tags = &block[shape.tags_at..shape.tags_at + 2 * shape.count];
     let look = |entry: usize| -> Result<Option<Value>, Malformed> {
         let found = shape.key(entry)?;
         Ok(found.is(key).then(|| found.value(block)))
     };
-    // Four tags at a time: a lane is zero where the tag is the wanted one. Lanes above a zero one may be taken for
-    // zero as well, which the comparison of the tag itself finds out.
-    const ONES: u64 = 0x0001_0001_0001_0001;
+    // Two places at a time: a half is zero where the tag is the wanted one. The upper half may be taken for zero above
+    // a lower one that is, which the comparison of the tag itself finds out.
+    const ONES: u64 = 0x0000_0001_0000_0001;
     let pattern = u64::from(wanted) * ONES;
-    let mut fours = tags.chunks_exact(8);
+    let mut pairs = shape.places().chunks_exact(2 * PLACE_BYTES);
     let mut entry = 0;
-    for four in fours.by_ref() {
-        let lanes = u64::from_le_bytes(*four.first_chunk().ok_or(Malformed)?) ^ pattern;
-        let mut zeros = lanes.wrapping_sub(ONES) & !lanes & (ONES << 15);
-        while zeros != 0 {
-            let lane = zeros.trailing_zeros() as usize / 16;
-            if (lanes >> (16 * lane)) as u16 == 0
-                && let Some(found) = look(entry + lane)?
-            {
-                return Ok(Some(found));
+    for pair in pairs.by_ref() {
+        let halves = (u64::from_le_bytes(*pair.first_chunk().ok_or(Malformed)?) ^ pattern) & (ONES * 0xffff);
+        if halves.wrapping_sub(ONES) & (ONES << 31) != 0 {
+            for (entry, tag) in [(entry, halves as u32), (entry + 1, (halves >> 32) as u32)] {
+                if tag == 0
+                    && let Some(found) = look(entry)?
+                {
+                    return Ok(Some(found));
+                }
             }
-            zeros &= zeros - 1;
         }
-        entry += 4;
+        entry += 2;
     }
-    for (more, tag) in fours.remainder().chunks_exact(2).enumerate() {
-        if tag == wanted.to_le_bytes()
-            && let Some(found) = look(entry + more)?
-        {
-            return Ok(Some(found));
-        }
-    }
-    Ok(None)
+    let last = pairs.remainder();
+    if last.first_chunk() == Some(&wanted.to_le_bytes()) { look(entry) } else { Ok(None) }
 }
 
 /// The value of the entry of this number, in order, and its stored key in the place of what `key` holds; `None` behind the last.

@@ -7,7 +7,7 @@ use clockwise_store::{OpenError, SimDisk};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Every value that a key ever had, the newest last.
-type Values = BTreeMap<(Slot, Vec<u8>), Vec<Vec<u8>>>;
+pub type Values = BTreeMap<(Slot, Vec<u8>), Vec<Vec<u8>>>;
 
 fn put(values: &mut Values, number: u32, text: String) -> Op {
     let (slot, key) = key(number);
@@ -16,7 +16,7 @@ fn put(values: &mut Values, number: u32, text: String) -> Op {
 }
 
 /// Two tables in one cell and newer values in the log, all synced.
-fn folder() -> (SimDisk, Values) {
+pub fn folder() -> (SimDisk, Values) {
     let disk = SimDisk::new(1);
     let mut values = Values::new();
     let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("an empty disk opens");
@@ -37,7 +37,7 @@ fn folder() -> (SimDisk, Values) {
 }
 
 /// Opens a damaged folder and reads everything.
-fn look(disk: &SimDisk, values: &Values, what: &str) -> Outcome {
+pub fn look(disk: &SimDisk, values: &Values, what: &str) -> Outcome {
     let mut server = match Server::open(Arc::new(disk.clone()), &small(1)) {
         Ok(server) => server,
         Err(OpenError::Damaged { .. } | OpenError::Newer { .. }) => return Outcome::Refused,
@@ -64,19 +64,11 @@ fn look(disk: &SimDisk, values: &Values, what: &str) -> Outcome {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-enum Outcome {
+pub enum Outcome {
     Right,
     Older,
     Damaged,
     Refused,
-}
-
-/// Offsets worth flipping: every byte that is not in a long run of zeros, and some that are.
-fn offsets(bytes: &[u8]) -> impl Iterator<Item = usize> + '_ {
-    (0..bytes.len()).filter(|&at| {
-        let near = &bytes[at.saturating_sub(8)..(at + 8).min(bytes.len())];
-        near.iter().any(|&byte| byte != 0) || at % 509 == 0
-    })
 }
 
 #[test]
@@ -90,7 +82,7 @@ fn no_flipped_bit_shows_wrong_data() {
             .next()
             .map_or("", |kind| ["log", "sst", "manifest"].into_iter().find(|k| *k == kind).unwrap_or(""));
         let bytes = disk.bytes(&path).expect("listed");
-        for at in offsets(&bytes) {
+        for at in 0..bytes.len() {
             let fork = disk.fork(0);
             let bit = (at % 8) as u8;
             assert!(fork.bit_flip(&path, at as u64, bit));
@@ -117,11 +109,55 @@ fn no_cut_file_shows_wrong_data() {
     let (disk, values) = folder();
     for path in disk.paths() {
         let length = disk.bytes(&path).expect("listed").len();
-        let step = if path.ends_with(".log") { 37 } else { 3 };
-        for cut in (0..length).step_by(step) {
+        for cut in 0..length {
             let fork = disk.fork(0);
             fork.truncate(&path, cut as u64);
             look(&fork, &values, &format!("{path} cut to {cut}"));
+        }
+    }
+}
+
+/// As [`folder`], with a restart behind it and newer values in a second segment.
+pub fn two_segments() -> (SimDisk, Values) {
+    let (disk, mut values) = folder();
+    let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("sound");
+    for number in [0, 6, 1, 3] {
+        server.apply(&put(&mut values, number, format!("second {number}")));
+        server.commit().expect("no fault");
+    }
+    (disk, values)
+}
+
+/// Every offset up to the last frame, and some of the zeros behind.
+fn near_and_some(from: usize, length: usize) -> impl Iterator<Item = usize> {
+    (from..length).filter(|at| *at < 5_500 || at.is_multiple_of(61))
+}
+
+#[test]
+fn no_cut_segment_is_taken_for_an_end() {
+    let (disk, values) = two_segments();
+    assert_eq!(look(&disk.fork(0), &values, "sound"), Outcome::Right);
+    for path in ["log/0000000000000001.log", "log/0000000000000002.log"] {
+        let length = disk.bytes(path).expect("it is there").len();
+        let mut older = 0;
+        // Without even a header, the last segment looks as if it had never been begun.
+        for cut in near_and_some(48, length) {
+            let fork = disk.fork(0);
+            fork.truncate(path, cut as u64);
+            older += u32::from(look(&fork, &values, &format!("{path} cut to {cut}")) == Outcome::Older);
+        }
+        assert!(older > 3000, "{path}: {older}");
+    }
+}
+
+#[test]
+fn no_flipped_bit_in_an_earlier_segment_shows_wrong_data() {
+    let (disk, values) = two_segments();
+    for path in ["log/0000000000000001.log", "log/0000000000000002.log"] {
+        for at in near_and_some(0, disk.bytes(path).expect("it is there").len()) {
+            let fork = disk.fork(0);
+            assert!(fork.bit_flip(path, at as u64, (at % 8) as u8));
+            look(&fork, &values, &format!("{path}, byte {at}"));
         }
     }
 }
@@ -245,5 +281,96 @@ fn a_damaged_block_does_not_stop_the_cell() {
             server.get(slot, &key).expect("newer than the damage").map(|bytes| bytes.to_vec()),
             newest
         );
+    }
+}
+
+/// What the engine reports since the last time, as slots.
+fn reported(server: &mut Server) -> Vec<Slot> {
+    let mut ranges = Vec::new();
+    server.engines.iter_mut().for_each(|engine| engine.take_damaged(&mut ranges));
+    ranges.iter().flat_map(|range| range.slots()).collect()
+}
+
+/// A table with one key in each of many slots of cell 0, a few to a block.
+fn wide_table() -> (SimDisk, String) {
+    let disk = SimDisk::new(1);
+    let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("an empty disk opens");
+    for number in 0..60u16 {
+        let changes = vec![Change::Put(b"key".to_vec(), vec![b'v'; 100], 1)];
+        server.apply(&Op { slot: Slot::new(number * 16).expect("a slot"), changes });
+    }
+    server.commit().expect("no fault");
+    server.engines[0].freeze_all();
+    server.settle();
+    let table = disk.paths().into_iter().find(|path| path.ends_with(".sst")).expect("flushed");
+    (disk, table)
+}
+
+#[test]
+fn a_lookup_that_meets_damage_has_all_slots_of_the_table_reported_once() {
+    let (disk, table) = wide_table();
+    let length = disk.bytes(&table).expect("it is there").len() as u64;
+    let options = clockwise_store::Options { compression: clockwise_store::Compression::None, ..small(1) };
+    for at in [40, length / 3] {
+        disk.bit_flip(&table, at, 1);
+    }
+    let mut server = Server::open(Arc::new(disk.clone()), &options).expect("blocks are not read at opening");
+    assert!(reported(&mut server).is_empty() && server.report.damaged_slots.is_empty());
+    let read = |server: &mut Server| -> Vec<Slot> {
+        let all = (0..60).map(|number| Slot::new(number * 16).expect("a slot"));
+        all.filter(|slot| server.get(*slot, b"key").map(|found| assert!(found.is_some())).is_err()).collect()
+    };
+    let bad = read(&mut server);
+    assert!((2..20).contains(&bad.len()), "{bad:?}");
+    let slots = reported(&mut server);
+    assert!(
+        bad.iter().all(|slot| slots.contains(slot)) && slots.len() <= bad.len() + 4,
+        "{slots:?} for {bad:?}"
+    );
+    assert_eq!(read(&mut server), bad);
+    assert_eq!(reported(&mut server), [], "once");
+    assert_eq!(server.engines[0].stats().damaged_tables, 1);
+    // What rots later is reported later.
+    disk.bit_flip(&table, length * 2 / 3, 1);
+    let mut server = Server::open(Arc::new(disk), &options).expect("opens");
+    assert!(read(&mut server).len() > bad.len());
+    assert!(reported(&mut server).len() > slots.len());
+}
+
+#[test]
+fn a_merge_that_meets_damage_has_it_reported_once() {
+    let (disk, table) = wide_table();
+    disk.bit_flip(&table, 40, 1);
+    let mut server = Server::open(Arc::new(disk), &small(1)).expect("opens");
+    let mut rng = fastrand::Rng::with_seed(1);
+    for round in 0..12 {
+        // Nothing that compresses: the new tables have to outgrow the damaged one.
+        let record = (0..3_000).map(|_| rng.u8(..)).collect();
+        let changes = vec![Change::Put(format!("more-{round}").into_bytes(), record, 1)];
+        server.apply(&Op { slot: Slot::new(0).expect("a slot"), changes });
+        server.commit().expect("no fault");
+        server.engines[0].freeze_all();
+        server.settle();
+        server.engines[0].tick();
+    }
+    assert!(server.engines[0].stats().failed_jobs > 0, "{:?}", server.engines[0].stats());
+    let slots = reported(&mut server);
+    assert!(slots.contains(&Slot::new(0).expect("a slot")) && slots.len() < 20, "{slots:?}");
+    server.settle();
+    assert_eq!(reported(&mut server), []);
+}
+
+#[test]
+fn recovery_reports_what_it_found_to_the_engines_too() {
+    let (disk, table) = wide_table();
+    disk.truncate(&table, 100);
+    for shards in [1, 3] {
+        let mut server = Server::open(Arc::new(disk.clone()), &small(shards)).expect("opens");
+        let slots = reported(&mut server);
+        assert_eq!(slots, (0..60).map(|number| Slot::new(number * 16).expect("a slot")).collect::<Vec<_>>());
+        assert_eq!(slots, server.report.damaged_slots);
+        assert_eq!(reported(&mut server), []);
+        assert_eq!(server.get(slots[3], b"key"), Err(LoadError::Damaged));
+        assert_eq!(reported(&mut server), [], "nothing new");
     }
 }

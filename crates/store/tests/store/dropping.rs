@@ -1,7 +1,10 @@
 //! What goes for good: dropped slots give their space back, and the caller's rule thins out merges.
 
 use crate::harness::{Change, Op, Server, small};
-use clockwise_core::{slot::Slot, storage::Storage};
+use clockwise_core::{
+    slot::Slot,
+    storage::{Loaded, Lookup, Storage},
+};
 use clockwise_store::{CompactionFilter, SimDisk};
 use std::sync::Arc;
 
@@ -59,6 +62,32 @@ fn a_dropped_slot_gives_its_space_back() {
     let mut server = Server::open(Arc::new(disk), &small(2)).expect("recovers");
     assert_eq!(server.get(slot(0), b"00007").expect("no fault"), None);
     assert_eq!(server.engine(slot(0)).live(slot(0)), 0);
+}
+
+#[test]
+fn a_lookup_under_way_does_not_outlive_the_drop_of_its_slot() {
+    let disk = SimDisk::new(3);
+    let mut server = filled(&disk);
+    let Lookup::Job(id) = server.engine(slot(16)).get(slot(16), b"00007") else {
+        panic!("nothing is cached")
+    };
+    let mut jobs = Vec::new();
+    server.engine(slot(16)).take_jobs(&mut jobs);
+    for of in [16, 32, 48] {
+        server.apply(&Op { slot: slot(of), changes: vec![Change::DropSlot] });
+    }
+    settle(&mut server);
+    assert_eq!(
+        server.engine(slot(0)).stats().table_entries,
+        600,
+        "the bytes are gone, and the drop with them"
+    );
+    let mut loaded = Vec::new();
+    while let Some(job) = jobs.pop() {
+        server.engine(slot(16)).on_job_done(job.run(&disk), &mut loaded);
+        server.engine(slot(16)).take_jobs(&mut jobs);
+    }
+    assert!(matches!(&loaded[..], [Loaded { job, result: Ok(None), .. }] if *job == id), "{loaded:?}");
 }
 
 /// Forgets every record that ends with "old".

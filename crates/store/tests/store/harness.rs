@@ -39,12 +39,23 @@ pub struct Server {
     pub jobs: Vec<Job>,
     pub done: Vec<JobDone>,
     pub loaded: Vec<Loaded>,
+    /// The shards of what is in `loaded`.
+    pub loaded_by: Vec<usize>,
 }
 
 impl Server {
     pub fn open(disk: Arc<dyn Disk>, options: &Options) -> Result<Server, OpenError> {
         let Opened { engines, log, report } = open(Arc::clone(&disk), options.clone())?;
-        Ok(Server { disk, engines, log, report, jobs: Vec::new(), done: Vec::new(), loaded: Vec::new() })
+        Ok(Server {
+            disk,
+            engines,
+            log,
+            report,
+            jobs: Vec::new(),
+            done: Vec::new(),
+            loaded: Vec::new(),
+            loaded_by: Vec::new(),
+        })
     }
 
     pub fn engine(&mut self, slot: Slot) -> &mut Engine {
@@ -99,7 +110,9 @@ impl Server {
             self.done.push(done);
         } else {
             let done = self.done.swap_remove(choice - self.jobs.len());
-            self.engines[done.shard()].on_job_done(done, &mut self.loaded);
+            let shard = done.shard();
+            self.engines[shard].on_job_done(done, &mut self.loaded);
+            self.loaded_by.resize(self.loaded.len(), shard);
         }
         self.collect();
         true
@@ -111,6 +124,11 @@ impl Server {
         while self.step(&mut rng) {}
     }
 
+    /// Answers that came from the disk, with their shards.
+    pub fn take_loaded(&mut self) -> Vec<(usize, Loaded)> {
+        self.loaded_by.drain(..).zip(self.loaded.drain(..)).collect()
+    }
+
     /// A lookup with whatever jobs it takes.
     pub fn get(&mut self, slot: Slot, key: &[u8]) -> Result<Option<Bytes>, LoadError> {
         match self.engine(slot).get(slot, key) {
@@ -120,6 +138,7 @@ impl Server {
                 self.settle();
                 let at = self.loaded.iter().position(|loaded| loaded.job == id).expect("it is answered");
                 let loaded = self.loaded.swap_remove(at);
+                self.loaded_by.swap_remove(at);
                 loaded.result.map(|found| found.map(|found| found.record))
             }
         }
@@ -153,7 +172,7 @@ pub struct Op {
 }
 
 /// What a cell holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct State {
     pub records: BTreeMap<(u16, Vec<u8>), Vec<u8>>,
     pub live: BTreeMap<u16, i64>,
@@ -316,7 +335,7 @@ pub fn visible(state: &State) -> State {
 }
 
 /// A state in few words.
-fn show(state: &State) -> String {
+pub fn show(state: &State) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(16)]).into_owned();
     let records =
         state.records.iter().map(|((slot, key), value)| format!("{slot} {}: {}", text(key), text(value)));

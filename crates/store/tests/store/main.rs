@@ -1,10 +1,12 @@
 //! The engine from outside, on the simulated disk unless a module says otherwise.
 
 mod cached;
+mod check;
 mod checkpoints;
 mod crash;
 mod damage;
 mod dropping;
+mod endurance;
 mod faults;
 mod golden;
 mod harness;
@@ -13,3 +15,4 @@ mod pressure;
 mod real;
 mod scan;
 mod table;
+mod tap;

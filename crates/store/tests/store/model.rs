@@ -119,6 +119,34 @@ fn lookups_in_flight_see_what_is_written_meanwhile() {
     }
 }
 
+/// Found by the endurance test: the entry that said "forgotten" was merged away while the lookup was under way, so that
+/// nothing newer than its beginning could be seen any more.
+#[test]
+fn a_lookup_in_flight_does_not_bring_back_what_was_forgotten_and_merged_away() {
+    let mut server = Server::open(Arc::new(SimDisk::new(1)), &small(1)).expect("an empty disk opens");
+    let (slot, key) = crate::harness::key(0);
+    let flush = |server: &mut Server, change: Change| {
+        server.apply(&Op { slot, changes: vec![change] });
+        server.commit().expect("no fault");
+        server.engines[0].freeze_all();
+        server.settle();
+    };
+    flush(&mut server, Change::Put(key.clone(), b"old".to_vec(), 1));
+    let Lookup::Job(id) = server.engines[0].get(slot, &key) else { panic!("it is on disk only") };
+    server.collect();
+    let lookup = server.jobs.pop().expect("the lookup's job");
+    flush(&mut server, Change::Forget(key.clone(), -1));
+    for other in 0..6u8 {
+        flush(&mut server, Change::Put(vec![other], vec![other; 100], 0));
+    }
+    assert!(server.engines[0].stats().compactions > 0);
+    let done = lookup.run(&*server.disk);
+    server.engines[0].on_job_done(done, &mut server.loaded);
+    server.settle();
+    let loaded = server.loaded.pop().expect("answered");
+    assert_eq!((loaded.job, loaded.result), (id, Ok(None)));
+}
+
 #[test]
 fn the_same_inputs_give_the_same_bytes() {
     let image = |hash_seed| {

@@ -13,6 +13,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 const CELL: u16 = 3;
 
 type Entries = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+type Found = Vec<(Vec<u8>, Value)>;
 
 fn stored(slot: u16, key: &str) -> Vec<u8> {
     let mut out = Vec::new();
@@ -80,10 +81,7 @@ fn find(table: &Table, stored: &[u8]) -> Result<Option<Value>, LoadError> {
 }
 
 /// All entries from a key on, and how the stream ended.
-/// Entries, and how the stream ended.
-type Streamed = (Vec<(Vec<u8>, Value)>, Result<(), LoadError>);
-
-fn stream(table: &Arc<Table>, from: Option<&[u8]>) -> Streamed {
+fn stream(table: &Arc<Table>, from: Option<&[u8]>) -> (Found, Result<(), LoadError>) {
     let mut stream = from.map_or_else(|| table.stream(), |from| table.stream_from(parse(from)));
     let (mut key, mut found) = (Vec::new(), Vec::new());
     loop {
@@ -95,7 +93,7 @@ fn stream(table: &Arc<Table>, from: Option<&[u8]>) -> Streamed {
     }
 }
 
-fn expected(entries: &Entries, from: &[u8]) -> Vec<(Vec<u8>, Value)> {
+fn expected(entries: &Entries, from: &[u8]) -> Found {
     entries.range(from.to_vec()..).map(|(key, value)| (key.clone(), value_of(value))).collect()
 }
 

@@ -18,6 +18,8 @@ pub enum Work {
     Space,
     /// A checkpoint's folder is made.
     Checkpoint,
+    /// A damaged table is read through.
+    Survey,
     /// A slice of a merge.
     Merge,
     /// A file is removed.
@@ -28,13 +30,14 @@ pub enum Work {
     LogSync,
 }
 
-const ALL: [Work; 10] = [
+const ALL: [Work; 11] = [
     Work::Read,
     Work::Free,
     Work::Install,
     Work::Flush,
     Work::Space,
     Work::Checkpoint,
+    Work::Survey,
     Work::Merge,
     Work::Remove,
     Work::LogWrite,
@@ -51,6 +54,7 @@ impl Work {
             JobKind::Flush => Work::Flush,
             JobKind::Space => Work::Space,
             JobKind::Checkpoint => Work::Checkpoint,
+            JobKind::Survey => Work::Survey,
             JobKind::Compact => Work::Merge,
             JobKind::Remove => Work::Remove,
         }

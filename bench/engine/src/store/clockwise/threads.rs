@@ -24,7 +24,7 @@ use std::{
 const SYNC_EVERY: Duration = Duration::from_millis(1000);
 
 /// Threads by lane, as the server has them. Readers sleep in the kernel for most of their time.
-const THREADS: [(&str, usize); 3] = [("read", 16), ("flush", 1), ("compaction", 1)];
+const THREADS: [(&str, usize); 3] = [("read", 32), ("flush", 1), ("compaction", 1)];
 /// Longest pause between two slices of a merge that can wait, as in the server.
 const PATIENCE: Duration = Duration::from_millis(50);
 const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
@@ -39,7 +39,7 @@ fn lane_of(kind: JobKind) -> usize {
         | JobKind::Space
         | JobKind::Checkpoint
         | JobKind::Remove => 1,
-        JobKind::Compact => 2,
+        JobKind::Compact | JobKind::Survey => 2,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The bytes of one simulated file, and what each unsynced sector held before. Knows no names and no faults.
 
 use super::{Loss, Random};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What a disk writes as a whole, or tears.
 const SECTOR_BYTES: u64 = 512;
@@ -9,9 +9,10 @@ const SECTOR_BYTES: u64 = 512;
 const TORN_ONE_IN: u64 = 8;
 
 /// A file: its bytes as a reader sees them and what a power loss may bring back.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Contents {
-    bytes: Vec<u8>,
+    /// Shared with snapshots until one side writes.
+    bytes: Arc<Vec<u8>>,
     synced_length: u64,
     /// Sectors written since the last sync, with their durable bytes (short at the end of the file).
     unsynced: BTreeMap<u64, Vec<u8>>,
@@ -21,7 +22,7 @@ pub(super) struct Contents {
 
 impl Contents {
     pub(super) fn durable(bytes: &[u8]) -> Contents {
-        Contents { bytes: bytes.to_vec(), synced_length: bytes.len() as u64, ..Contents::default() }
+        Contents { bytes: Arc::new(bytes.to_vec()), synced_length: bytes.len() as u64, ..Contents::default() }
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -29,13 +30,13 @@ impl Contents {
     }
 
     pub(super) fn flip(&mut self, offset: u64, bit: u8) -> bool {
-        let byte = usize::try_from(offset).ok().and_then(|at| self.bytes.get_mut(at));
+        let byte = usize::try_from(offset).ok().and_then(|at| Arc::make_mut(&mut self.bytes).get_mut(at));
         byte.map(|byte| *byte ^= 1 << (bit & 7)).is_some()
     }
 
     pub(super) fn truncate_durably(&mut self, length: u64) {
         self.sync();
-        self.bytes.truncate(length as usize);
+        Arc::make_mut(&mut self.bytes).truncate(length as usize);
         self.synced_length = self.bytes.len() as u64;
     }
 
@@ -54,16 +55,18 @@ impl Contents {
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) {
         let end = offset + bytes.len() as u64;
         self.remember(offset, end);
-        if self.growth(end) > 0 {
-            self.bytes.resize(end as usize, 0);
+        let growth = self.growth(end);
+        let own = Arc::make_mut(&mut self.bytes);
+        if growth > 0 {
+            own.resize(end as usize, 0);
         }
-        self.bytes[offset as usize..end as usize].copy_from_slice(bytes);
+        own[offset as usize..end as usize].copy_from_slice(bytes);
     }
 
     pub(super) fn set_length(&mut self, length: u64) {
         let old = self.bytes.len() as u64;
         self.remember(length.min(old), length.max(old));
-        self.bytes.resize(length as usize, 0);
+        Arc::make_mut(&mut self.bytes).resize(length as usize, 0);
     }
 
     pub(super) fn sync(&mut self) {
@@ -81,26 +84,45 @@ impl Contents {
     /// The power goes: what was not synced survives or not.
     pub(super) fn lose(&mut self, loss: Loss, random: &mut Random) {
         let length = self.bytes.len() as u64;
-        let keeps_length = match loss {
-            Loss::Random => random.below(2) == 0,
-            Loss::Everything => false,
-            Loss::Nothing => true,
+        let unsynced = std::mem::take(&mut self.unsynced);
+        let surviving = if loss == Loss::Prefix { random.below(unsynced.len() as u64 + 1) } else { 0 };
+        let final_length = match loss {
+            Loss::Nothing => length,
+            Loss::Everything => self.synced_length,
+            Loss::Random if random.below(2) == 0 => length,
+            Loss::Random => self.synced_length,
+            Loss::Prefix => {
+                let last = unsynced.keys().nth((surviving as usize).wrapping_sub(1));
+                let end = last.map_or(0, |sector| (sector + 1) * SECTOR_BYTES);
+                end.min(length).max(self.synced_length.min(length))
+            }
+            Loss::Zeros => length,
+            Loss::Garbage => length.min(self.synced_length + random.below(length + 1)),
         };
-        let final_length = if keeps_length { length } else { self.synced_length };
-        self.bytes.resize(length.max(self.synced_length) as usize, 0);
-        for (sector, old) in std::mem::take(&mut self.unsynced) {
-            let kept = match loss {
-                Loss::Nothing => SECTOR_BYTES,
-                Loss::Everything => 0,
-                Loss::Random if random.below(TORN_ONE_IN) == 0 => random.below(SECTOR_BYTES),
-                Loss::Random => random.below(2) * SECTOR_BYTES,
-            };
-            self.revert(sector, &old, kept);
+        Arc::make_mut(&mut self.bytes).resize(length.max(self.synced_length) as usize, 0);
+        for (at, (sector, old)) in (0..).zip(unsynced) {
+            match loss {
+                Loss::Nothing => {}
+                Loss::Everything => self.revert(sector, &old, 0),
+                Loss::Random if random.below(TORN_ONE_IN) == 0 => {
+                    self.revert(sector, &old, random.below(SECTOR_BYTES));
+                }
+                Loss::Random => self.revert(sector, &old, random.below(2) * SECTOR_BYTES),
+                Loss::Prefix if at < surviving => {}
+                Loss::Prefix if at == surviving => self.revert(sector, &old, random.below(SECTOR_BYTES)),
+                Loss::Prefix => self.revert(sector, &old, 0),
+                Loss::Zeros | Loss::Garbage => match random.below(3) {
+                    0 => {}
+                    1 => self.revert(sector, &old, 0),
+                    _ if loss == Loss::Zeros => self.spoil(sector, &old, || 0),
+                    _ => self.spoil(sector, &old, || random.below(256) as u8),
+                },
+            }
         }
         for (sector, old) in std::mem::take(&mut self.given_up) {
             self.revert(sector, &old, 0);
         }
-        self.bytes.resize(final_length as usize, 0);
+        Arc::make_mut(&mut self.bytes).resize(final_length as usize, 0);
         self.synced_length = final_length;
     }
 
@@ -122,9 +144,23 @@ impl Contents {
     /// Puts the old bytes of a sector back behind its first `kept` new ones.
     fn revert(&mut self, sector: u64, old: &[u8], kept: u64) {
         let start = (sector * SECTOR_BYTES) as usize;
+        let own = Arc::make_mut(&mut self.bytes);
         for at in kept as usize..SECTOR_BYTES as usize {
-            if let Some(byte) = self.bytes.get_mut(start + at) {
+            if let Some(byte) = own.get_mut(start + at) {
                 *byte = old.get(at).copied().unwrap_or(0);
+            }
+        }
+    }
+
+    /// Puts something else in place of the new bytes of a sector. Those that are as before were durable already.
+    fn spoil(&mut self, sector: u64, old: &[u8], mut byte: impl FnMut() -> u8) {
+        let start = (sector * SECTOR_BYTES) as usize;
+        let own = Arc::make_mut(&mut self.bytes);
+        for at in 0..SECTOR_BYTES as usize {
+            if let Some(own) = own.get_mut(start + at)
+                && old.get(at) != Some(own)
+            {
+                *own = byte();
             }
         }
     }

@@ -1,11 +1,11 @@
 //! Collects the entries of one block and writes its raw form. What keys share is known only when the last one has
 //! come, so keys and records wait apart until then.
 
-use super::{FORGOTTEN, KeyRef, TRAILER_BYTES, put_varint, shared::Sharing, tag};
+use super::{FORGOTTEN, HEADER_BYTES, KeyRef, PLACE_BYTES, put_varint, shared::Sharing, tag};
 use clockwise_core::limits::CELLS;
 
 /// Most bytes of entries, counted without sharing, at which another one may begin: starts are 16 bits wide.
-const MOST_BYTES: usize = 64_000;
+const MOST_BYTES: usize = 60_000;
 /// What an entry takes beside key and record, at most, in bytes: first byte, slot, length of the key, place.
 const ENTRY_BYTES: usize = 9;
 
@@ -51,7 +51,7 @@ impl BlockBuilder {
     }
 
     fn plain_bytes(&self) -> usize {
-        self.keys.len() + self.records.len() + ENTRY_BYTES * self.entries.len() + TRAILER_BYTES
+        self.keys.len() + self.records.len() + ENTRY_BYTES * self.entries.len() + HEADER_BYTES
     }
 
     /// Whether it is to be finished before another entry comes.
@@ -71,14 +71,21 @@ impl BlockBuilder {
     /// The same, of a block that may have been filled further; `None` if it is too large.
     pub(in super::super) fn try_finish(&mut self) -> Option<&[u8]> {
         let numbers = self.sharing.numbers();
+        let first_slot = self.entries.first().map_or(0, |entry| entry.slot);
+        let count = u16::try_from(self.entries.len()).ok()?;
         let raw = &mut self.raw;
         raw.clear();
-        let first_slot = self.entries.first().map_or(0, |entry| entry.slot);
-        let mut starts = Vec::with_capacity(2 * self.entries.len());
+        raw.extend_from_slice(&count.to_le_bytes());
+        raw.extend_from_slice(&first_slot.to_le_bytes());
+        raw.extend_from_slice(&[self.sharing.count(), 0, 0, 0]);
+        raw.resize(HEADER_BYTES + PLACE_BYTES * self.entries.len(), 0);
+        self.sharing.write(&self.keys, raw);
         let (mut key_at, mut record_at) = (0, 0);
-        for entry in &self.entries {
+        for (at, entry) in self.entries.iter().enumerate() {
             let start = u16::try_from(raw.len()).ok()?;
-            starts.extend_from_slice(&start.to_le_bytes());
+            let place = HEADER_BYTES + PLACE_BYTES * at;
+            raw[place..place + 2].copy_from_slice(&entry.tag.to_le_bytes());
+            raw[place + 2..place + PLACE_BYTES].copy_from_slice(&start.to_le_bytes());
             let (number, shared) = numbers[usize::from(entry.group)];
             let rest = &self.keys[key_at + shared..entry.key_end as usize];
             raw.push(number | if entry.forgotten { FORGOTTEN } else { 0 });
@@ -88,16 +95,6 @@ impl BlockBuilder {
             raw.extend_from_slice(&self.records[record_at..entry.record_end as usize]);
             (key_at, record_at) = (entry.key_end as usize, entry.record_end as usize);
         }
-        let entries_end = raw.len() as u32;
-        let count = self.sharing.write(&self.keys, raw);
-        raw.extend_from_slice(&starts);
-        for entry in &self.entries {
-            raw.extend_from_slice(&entry.tag.to_le_bytes());
-        }
-        raw.extend_from_slice(&entries_end.to_le_bytes()[..3]);
-        raw.push(count);
-        raw.extend_from_slice(&first_slot.to_le_bytes());
-        raw.extend_from_slice(&u16::try_from(self.entries.len()).ok()?.to_le_bytes());
         Some(raw)
     }
 
@@ -109,5 +106,7 @@ impl BlockBuilder {
     }
 }
 
-const _: () = assert!(crate::limits::BLOCK_BYTES < 1 << 24, "the end of the entries has 24 bits");
-const _: () = assert!(MOST_BYTES <= u16::MAX as usize, "starts and their number have 16 bits");
+const _: () = assert!(
+    MOST_BYTES + super::MOST_SHARED * (super::SHARED_BYTES + 2) <= u16::MAX as usize,
+    "where the last entry begins has 16 bits"
+);

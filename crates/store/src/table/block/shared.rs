@@ -73,16 +73,20 @@ impl Sharing {
         numbers
     }
 
-    /// Appends the beginnings and where each ends; answers how many there are.
-    pub(super) fn write(&self, keys: &[u8], out: &mut Vec<u8>) -> u8 {
-        let start = out.len();
-        let mut ends = Vec::new();
-        for group in self.groups.iter().filter(|group| Sharing::is_kept(group)) {
-            out.extend_from_slice(&keys[group.at..group.at + group.shared]);
-            ends.extend_from_slice(&((out.len() - start) as u16).to_le_bytes());
+    /// How many beginnings there are.
+    pub(super) fn count(&self) -> u8 {
+        self.groups.iter().filter(|group| Sharing::is_kept(group)).count() as u8
+    }
+
+    /// Appends where each beginning ends, and the beginnings.
+    pub(super) fn write(&self, keys: &[u8], out: &mut Vec<u8>) {
+        let kept = || self.groups.iter().filter(|group| Sharing::is_kept(group));
+        let mut end = 0;
+        for group in kept() {
+            end += group.shared;
+            out.extend_from_slice(&(end as u16).to_le_bytes());
         }
-        out.extend_from_slice(&ends);
-        (ends.len() / 2) as u8
+        kept().for_each(|group| out.extend_from_slice(&keys[group.at..group.at + group.shared]));
     }
 }
 

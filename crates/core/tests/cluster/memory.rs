@@ -1,0 +1,114 @@
+//! A store for tests: a memtable, and tables that are looked into only by jobs.
+//!
+//! A job answers with what the tables held when it was asked: the oldest answer that core must be able to live with.
+//! (The engine answers with what it holds when the job comes back.) What is in the memtable hides the tables.
+
+use bytes::Bytes;
+use clockwise_core::{
+    ids::Lsn,
+    slot::Slot,
+    storage::{Found, JobId, Loaded, Lookup, Mutation, Probe, Refusal, Storage},
+};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Keeps everything in maps; durable when told so.
+#[derive(Default)]
+pub struct Memory {
+    records: BTreeMap<(Slot, Vec<u8>), (Bytes, Lsn)>,
+    tables: BTreeMap<(Slot, Vec<u8>), Bytes>,
+    lines: BTreeMap<Slot, Bytes>,
+    live: BTreeMap<Slot, i64>,
+    pub last: u64,
+    pub durable: u64,
+    /// Positions become durable at once.
+    pub instant: bool,
+    /// Lookups that the disk still owes, with what it will answer; the oldest first.
+    pub jobs: VecDeque<Loaded>,
+    next_job: u64,
+}
+
+impl Memory {
+    /// Empty, and durable at once.
+    pub fn new() -> Memory {
+        Memory { instant: true, ..Memory::default() }
+    }
+
+    /// The memtable goes to the disk: the next lookup of each of its keys is a job.
+    pub fn flush(&mut self) {
+        let flushed = std::mem::take(&mut self.records);
+        self.tables.extend(flushed.into_iter().map(|(key, (record, _))| (key, record)));
+    }
+
+    /// Whether no key has a record.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.tables.is_empty()
+    }
+
+    fn ask_disk(&mut self, record: Bytes) -> Lookup {
+        self.next_job += 1;
+        let job = JobId(self.next_job);
+        let probe = Probe { tables_read: 1, disk_reads: 1, ..Probe::default() };
+        self.jobs.push_back(Loaded { job, result: Ok(Some(Found { record, lsn: Lsn(0), probe })), probe });
+        Lookup::Job(job)
+    }
+}
+
+impl Storage for Memory {
+    fn get(&mut self, slot: Slot, key: &[u8]) -> Lookup {
+        let probe = Probe { memtable: true, ..Probe::default() };
+        let name = (slot, key.to_vec());
+        if let Some((record, lsn)) = self.records.get(&name) {
+            return Lookup::Hit(Found { record: record.clone(), lsn: *lsn, probe });
+        }
+        match self.tables.get(&name).cloned() {
+            Some(record) => self.ask_disk(record),
+            None => Lookup::Miss(Probe::default()),
+        }
+    }
+
+    fn apply(&mut self, slot: Slot, mutations: &[Mutation<'_>]) -> Lsn {
+        self.last += 1;
+        for mutation in mutations {
+            match *mutation {
+                Mutation::Put { key, record, live } => {
+                    let record = Bytes::copy_from_slice(record);
+                    self.records.insert((slot, key.to_vec()), (record, Lsn(self.last)));
+                    *self.live.entry(slot).or_default() += i64::from(live);
+                }
+                Mutation::Forget { key, live } => {
+                    self.records.remove(&(slot, key.to_vec()));
+                    self.tables.remove(&(slot, key.to_vec()));
+                    *self.live.entry(slot).or_default() += i64::from(live);
+                }
+                Mutation::Lines(lines) => {
+                    self.lines.insert(slot, Bytes::copy_from_slice(lines));
+                }
+                Mutation::DropSlot => {
+                    self.records.retain(|(of, _), _| *of != slot);
+                    self.tables.retain(|(of, _), _| *of != slot);
+                    self.live.remove(&slot);
+                }
+            }
+        }
+        if self.instant {
+            self.durable = self.last;
+        }
+        Lsn(self.last)
+    }
+
+    fn lines(&self, slot: Slot) -> Option<Bytes> {
+        self.lines.get(&slot).cloned()
+    }
+
+    fn live(&self, slot: Slot) -> u64 {
+        self.live.get(&slot).map_or(0, |&live| live as u64)
+    }
+
+    fn admits(&self) -> Result<(), Refusal> {
+        Ok(())
+    }
+
+    fn durable(&self) -> Lsn {
+        Lsn(self.durable)
+    }
+}
