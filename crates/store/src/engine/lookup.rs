@@ -33,7 +33,8 @@ struct Unread {
 }
 
 impl Engine {
-    /// Changes what the block cache may take, in bytes; what is too much falls out at once.
+    /// Changes what the block cache may take, in bytes; much that is too much falls out over the next calls of
+    /// [`Engine::take_jobs`].
     pub fn set_cache_bytes(&mut self, budget_bytes: usize) {
         self.cache.set_budget(budget_bytes);
     }
