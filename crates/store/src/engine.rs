@@ -68,7 +68,7 @@ pub struct Engine {
     pressure_of_runs: u32,
     /// The last drop of a slot that is not durable yet.
     last_drop: Option<Lsn>,
-    /// A merge that goes on.
+    /// Work in slices that goes on.
     slices: Vec<Job>,
     filter: Option<Arc<dyn CompactionFilter>>,
     /// Something happened after which background work may be due.

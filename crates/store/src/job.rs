@@ -5,7 +5,6 @@
 use crate::{
     checkpoint::Part,
     disk::{Disk, Space, remove_if_there},
-    engine::cell::Frozen,
     manifest::{self, Manifest},
     meta,
     table::{Damage, MergeError, Table},
@@ -15,12 +14,14 @@ use std::{io, sync::Arc};
 mod checkpoint;
 mod compact;
 mod flush;
+mod free;
 mod read;
 
 pub(crate) use checkpoint::CheckpointJob;
 pub use compact::CompactionFilter;
 pub(crate) use compact::{CompactJob, CompactPlan};
 pub(crate) use flush::{FlushDone, FlushJob, Flushing};
+pub(crate) use free::FreeJob;
 pub(crate) use read::{ReadDone, ReadJob};
 
 /// A piece of work for the disk.
@@ -35,7 +36,8 @@ pub struct Job {
 pub enum JobKind {
     /// A lookup that needs the disk.
     Read,
-    /// Memory is given back. Touches no file, and goes before flushes: each of them is followed by more memory.
+    /// Some memory is given back. Waits for nothing and is short, but there are many of them one after the other, which
+    /// should not wait for flushes.
     Free,
     /// A cell's manifest is written.
     Install,
@@ -66,8 +68,8 @@ pub(crate) enum Work {
     Checkpoint(CheckpointJob),
     /// Manifests of cells.
     Install(Vec<(u16, Manifest)>),
-    /// A flushed memtable: giving its memory back takes a while.
-    Drop(Arc<Frozen>),
+    /// A flushed memtable.
+    Free(FreeJob),
     /// A table that nobody reads any more: its file, and the memory of its index and filter.
     Remove(Arc<Table>),
     Space,
@@ -82,6 +84,9 @@ pub(crate) enum Done {
     Flush(Vec<FlushDone>),
     /// A merge that goes on.
     Compacting(Box<CompactJob>),
+    /// Memory is given back, and there is more.
+    Freeing(FreeJob),
+    Freed,
     Compact {
         cell: u16,
         inputs: Vec<Arc<Table>>,
@@ -123,7 +128,7 @@ impl Job {
             Work::Compact(_) => JobKind::Compact,
             Work::Checkpoint(_) => JobKind::Checkpoint,
             Work::Install(_) => JobKind::Install,
-            Work::Drop(_) => JobKind::Free,
+            Work::Free(_) => JobKind::Free,
             Work::Remove(_) => JobKind::Remove,
             Work::Space => JobKind::Space,
             Work::Survey(_) => JobKind::Survey,
@@ -146,10 +151,7 @@ impl Job {
                 let cells = manifests.iter().map(|(cell, _)| *cell).collect();
                 Done::Install { cells, result: install(disk, &manifests) }
             }
-            Work::Drop(frozen) => {
-                drop(frozen);
-                Done::Remove(Ok(()))
-            }
+            Work::Free(job) => job.run(),
             Work::Remove(table) => Done::Remove(remove_if_there(disk, table.path())),
             Work::Space => Done::Space(disk.space()),
             Work::Survey(table) => Done::Survey { owner: table.owner(), damage: table.damage() },

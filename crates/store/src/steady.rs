@@ -3,12 +3,16 @@
 //! and highest bits place an entry in its small table, others choose that table. Knows nothing of what it holds.
 
 use hashbrown::HashTable;
+use std::{iter::Flatten, vec::IntoIter};
 
 /// Entries of a small table on the average. A part has from half of this to twice as many: the latter, like this, just
 /// fits what hash tables make room for, so that they are between a half and nine tenths full most of the time.
 const MEAN: usize = 832;
 /// Where there are fewer than this in each on the average, parts are joined again.
 const FEW: usize = MEAN / 4;
+
+/// What a table gives when it is taken apart.
+pub(crate) type Entries<T> = Flatten<IntoIter<HashTable<T>>>;
 
 /// See the module.
 pub(crate) struct SteadyTable<T> {
@@ -98,6 +102,11 @@ impl<T> SteadyTable<T> {
     pub(crate) fn retain(&mut self, mut stays: impl FnMut(&mut T) -> bool) {
         self.parts.iter_mut().for_each(|part| part.retain(&mut stays));
         self.len = self.parts.iter().map(HashTable::len).sum();
+    }
+
+    /// All entries, in no order; memory goes as they do.
+    pub(crate) fn into_entries(self) -> Entries<T> {
+        self.parts.into_iter().flatten()
     }
 
     /// All entries, in no order.

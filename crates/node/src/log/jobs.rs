@@ -1,5 +1,6 @@
-//! Jobs of the engines, in three lanes: cold reads, of which many are in flight at a time since each waits for the disk;
-//! what memory waits for (flushes and what makes them visible); and merges, which nobody waits for.
+//! Jobs of the engines, in four lanes: cold reads, of which many are in flight at a time since each waits for the disk;
+//! what memory waits for (flushes and what makes them visible); merges, which nobody waits for; and giving memory back,
+//! which is done in moments and waits for none of those.
 
 use crate::{server::Shared, shard::Letter};
 use clockwise_store::{Disk, Job, JobKind};
@@ -12,7 +13,7 @@ use std::{
 };
 
 /// Threads by lane. Readers sleep in the kernel for most of their time.
-const THREADS: [(&str, usize); 3] = [("read", 32), ("flush", 1), ("compaction", 1)];
+const THREADS: [(&str, usize); 4] = [("read", 32), ("flush", 1), ("compaction", 1), ("free", 1)];
 
 /// Longest pause between two slices of a merge that can wait.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -45,13 +46,9 @@ impl fmt::Debug for JobQueue {
 fn lane_of(kind: JobKind) -> usize {
     match kind {
         JobKind::Read => 0,
-        JobKind::Free
-        | JobKind::Install
-        | JobKind::Flush
-        | JobKind::Space
-        | JobKind::Checkpoint
-        | JobKind::Remove => 1,
+        JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => 1,
         JobKind::Compact | JobKind::Survey => 2,
+        JobKind::Free => 3,
     }
 }
 
@@ -78,13 +75,7 @@ impl JobQueue {
     /// Has a job run; the result goes to the shard's mailbox.
     pub(crate) fn run(&self, shard: u16, job: Job) {
         let lane = &self.lanes[lane_of(job.kind())];
-        let mut waiting = lane.lock();
-        match job.kind() {
-            // Before flushes that wait: it takes milliseconds, and memory is what flushes are for.
-            JobKind::Free => waiting.jobs.push_front((shard, job)),
-            _ => waiting.jobs.push_back((shard, job)),
-        }
-        drop(waiting);
+        lane.lock().jobs.push_back((shard, job));
         lane.arrived.notify_one();
     }
 

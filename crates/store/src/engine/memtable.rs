@@ -2,7 +2,10 @@
 //! costs one allocation that holds key and record; a get hands out a slice of it. Knows no log and no tables.
 
 use super::entry;
-use crate::{steady::SteadyTable, table::KeyRef};
+use crate::{
+    steady::{Entries, SteadyTable},
+    table::KeyRef,
+};
 use bytes::Bytes;
 use clockwise_core::{ids::Lsn, slot::Slot};
 
@@ -134,6 +137,11 @@ impl Memtable {
         });
         self.bytes -= freed;
         self.last = lsn;
+    }
+
+    /// All entries, in no order, to be dropped a few at a time.
+    pub(crate) fn into_entries(self) -> Entries<Entry> {
+        self.entries.into_entries()
     }
 
     /// All entries, in no order.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     engine::Flushed,
-    job::{CompactJob, CompactPlan, CompactResult, Done, FlushDone, FlushJob, Flushing, Job, Work},
+    job::{CompactJob, CompactPlan, CompactResult, Done, FlushDone, FlushJob, Flushing, FreeJob, Job, Work},
     limits::{COMPACT_RUNS, FLUSH_BYTES, SLOW_RUNS, STALL_RUNS},
     table::Table,
 };
@@ -80,7 +80,7 @@ impl Engine {
 
     fn remove_unused(&mut self, jobs: &mut Vec<Job>) {
         let shard = self.shard;
-        jobs.extend(self.dropped.drain(..).map(|frozen| Job::of(shard, Work::Drop(frozen))));
+        jobs.extend(self.dropped.drain(..).map(|frozen| Job::of(shard, Work::Free(FreeJob::Whole(frozen)))));
         // Nobody can get at a table that only this list holds, so its count grows no more.
         let unused = self.gone.extract_if(.., |table| Arc::strong_count(table) == 1);
         jobs.extend(unused.map(|table| Job::of(shard, Work::Remove(table))));
@@ -191,8 +191,9 @@ impl Engine {
 
     /// Takes the result of a job.
     pub(super) fn finish(&mut self, done: Done, loaded: &mut Vec<Loaded>) {
-        // A lookup or a slice of a merge makes no background work, and there are many of them.
-        self.work_due |= !matches!(done, Done::Read(_) | Done::Compacting(_));
+        // A lookup or a slice makes no background work, and there are many of them.
+        self.work_due |=
+            !matches!(done, Done::Read(_) | Done::Compacting(_) | Done::Freeing(_) | Done::Freed);
         match done {
             Done::Read(read) => {
                 self.read_done(read, loaded);
@@ -205,6 +206,8 @@ impl Engine {
                 job.urgent = self.pressure() > 0;
                 self.slices.push(Job::of(self.shard, Work::Compact(job)));
             }
+            Done::Freeing(job) => self.slices.push(Job::of(self.shard, Work::Free(job))),
+            Done::Freed => {}
             Done::Compact { cell, inputs, result, filtered } => {
                 self.stats.filtered_entries += filtered;
                 let at = usize::from(cell) / self.settings.shards;

@@ -1,5 +1,6 @@
 //! The threads around our engines, as in the server: one for the commit log, which syncs once for all batches
-//! that wait; many for cold reads; one for flushes and what makes them visible; one for merges.
+//! that wait; many for cold reads; one for flushes and what makes them visible; one for merges;
+//! one gives memory back.
 
 use super::{
     activity::{Activity, Work},
@@ -24,7 +25,7 @@ use std::{
 const SYNC_EVERY: Duration = Duration::from_millis(1000);
 
 /// Threads by lane, as the server has them. Readers sleep in the kernel for most of their time.
-const THREADS: [(&str, usize); 3] = [("read", 32), ("flush", 1), ("compaction", 1)];
+const THREADS: [(&str, usize); 4] = [("read", 32), ("flush", 1), ("compaction", 1), ("free", 1)];
 /// Longest pause between two slices of a merge that can wait, as in the server.
 const PATIENCE: Duration = Duration::from_millis(50);
 const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
@@ -33,13 +34,9 @@ const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
 fn lane_of(kind: JobKind) -> usize {
     match kind {
         JobKind::Read => 0,
-        JobKind::Free
-        | JobKind::Install
-        | JobKind::Flush
-        | JobKind::Space
-        | JobKind::Checkpoint
-        | JobKind::Remove => 1,
+        JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => 1,
         JobKind::Compact | JobKind::Survey => 2,
+        JobKind::Free => 3,
     }
 }
 
@@ -102,11 +99,7 @@ impl Shared {
 
     /// Has a job run.
     pub fn run(&self, job: Job) {
-        let lane = &self.lanes[lane_of(job.kind())];
-        match job.kind() {
-            JobKind::Free => lane.push_front(job),
-            _ => lane.push(job),
-        }
+        self.lanes[lane_of(job.kind())].push(job);
     }
 
     /// What the threads do.
