@@ -100,6 +100,8 @@ struct Settings {
     memtable_bytes: usize,
     /// Memtables of this size begin to be flushed: what is left of the budget is room for one cell's.
     flush_bytes: usize,
+    /// For blocks, indexes and filters.
+    cache_bytes: usize,
     log_bytes: u64,
     space_check_bytes: u64,
     hash_seed: u64,
@@ -132,13 +134,14 @@ impl Engine {
             shards,
             memtable_bytes,
             flush_bytes: memtable_bytes * cells.len() / (cells.len() + 1),
+            cache_bytes: options.cache_bytes / shards,
             log_bytes: options.log_bytes / shards as u64,
             space_check_bytes: crate::limits::SPACE_CHECK_BYTES.min(options.segment_bytes),
             hash_seed: options.hash_seed,
             builder,
             options: options.clone(),
         };
-        Engine {
+        let mut engine = Engine {
             shard,
             cells,
             settings,
@@ -169,7 +172,9 @@ impl Engine {
             damages: damage::Damages::default(),
             refusals: std::cell::Cell::new(0),
             stats: EngineStats::default(),
-        }
+        };
+        engine.fit_cache();
+        engine
     }
 
     /// The number of the shard.
@@ -275,6 +280,7 @@ impl Engine {
         stats.frozen_bytes = self.frozen_bytes as u64;
         stats.cache_bytes = self.cache.used_bytes() as u64;
         stats.disk_full = self.space.nearly_full;
+        stats.pressure = u64::from(self.pressure());
         for cell in &self.cells {
             stats.tables += cell.tables.len() as u64;
             stats.most_tables = stats.most_tables.max(cell.tables.len() as u64);

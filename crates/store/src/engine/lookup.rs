@@ -33,9 +33,20 @@ struct Unread {
 }
 
 impl Engine {
-    /// Changes what the block cache may take, in bytes; what is too much falls out at once.
+    /// Changes what blocks, indexes and filters may take together, in bytes; blocks that are too much fall out at once.
     pub fn set_cache_bytes(&mut self, budget_bytes: usize) {
-        self.cache.set_budget(budget_bytes);
+        if self.settings.cache_bytes != budget_bytes {
+            self.settings.cache_bytes = budget_bytes;
+            self.fit_cache();
+        }
+    }
+
+    /// Indexes and filters are always in memory: blocks get what they leave, but at least an eighth.
+    pub(super) fn fit_cache(&mut self) {
+        let tables = self.cells.iter().flat_map(|cell| &cell.tables);
+        let fixed: usize = tables.map(|table| table.memory_bytes()).sum();
+        let budget = self.settings.cache_bytes;
+        self.cache.set_budget(budget.saturating_sub(fixed).max(budget / 8));
     }
 
     /// Looks a key up that no memtable has.
