@@ -3,6 +3,7 @@
 //! What counts is CPU per operation including background work, and wall time. Each row of each engine runs in a
 //! process of its own (this program again, with a hidden subcommand), engines in turn; figures are medians.
 
+mod endurance;
 mod install;
 mod load;
 mod machine;
@@ -29,6 +30,9 @@ fn main() -> ExitCode {
     let options = Options::parse();
     let result = match &options.command {
         None => all(&options.run),
+        Some(Command::Stalls(given)) => given.run(),
+        Some(Command::HitRate(given)) => given.run(),
+        Some(Command::Soak(given)) => given.run(),
         Some(Command::Row(given)) => row_of(given.engine(), &given.task()),
         Some(Command::Fill(given)) => fill_of(given.engine(), &given.task()).map(drop),
     };

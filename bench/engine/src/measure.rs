@@ -71,7 +71,8 @@ fn cpu_ns() -> u64 {
     now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }
 
-fn written_bytes() -> Result<u64> {
+/// Bytes that this process gave to write calls.
+pub fn written_bytes() -> Result<u64> {
     field("/proc/self/io", "wchar:")
 }
 

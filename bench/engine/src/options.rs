@@ -1,6 +1,7 @@
 //! The command line.
 
 use crate::{
+    endurance::{HitRate, Soak, Stalls},
     row::{Row, Task},
     setup::Case,
     store::Engine,
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 #[derive(Parser)]
 #[command(name = "engine-bench", version)]
 pub struct Options {
-    /// What a process of the run does.
+    /// Something else than the comparison.
     #[command(subcommand)]
     pub command: Option<Command>,
     /// How to run.
@@ -21,9 +22,12 @@ pub struct Options {
     pub run: RunOptions,
 }
 
-/// What a process of the run does.
+/// Runs of our engine alone, and what a process of the comparison does.
 #[derive(Subcommand)]
 pub enum Command {
+    Stalls(Stalls),
+    HitRate(HitRate),
+    Soak(Soak),
     /// Runs one row of one engine and prints its figures
     #[command(hide = true)]
     Row(TaskOptions),

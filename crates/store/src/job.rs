@@ -29,12 +29,14 @@ pub struct Job {
     work: Work,
 }
 
-/// What kind of work a job is, to decide what runs first: a client waits for a read, memory for a flush and an
-/// install, nobody for the others.
+/// What kind of work a job is, to decide what runs first: a client waits for a read, memory to be given back, a flush
+/// and an install, nobody for the others.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum JobKind {
     /// A lookup that needs the disk.
     Read,
+    /// Memory is given back. Touches no file, and goes before flushes: each of them is followed by more memory.
+    Free,
     /// A cell's manifest is written.
     Install,
     /// A memtable is written to a table.
@@ -47,7 +49,7 @@ pub enum JobKind {
     Survey,
     /// Tables are merged.
     Compact,
-    /// A file is removed, or memory is given back.
+    /// A file is removed.
     Remove,
 }
 
@@ -66,7 +68,8 @@ pub(crate) enum Work {
     Install(Vec<(u16, Manifest)>),
     /// A flushed memtable: giving its memory back takes a while.
     Drop(Arc<Frozen>),
-    Remove(String),
+    /// A table that nobody reads any more: its file, and the memory of its index and filter.
+    Remove(Arc<Table>),
     Space,
     Survey(Arc<Table>),
 }
@@ -120,7 +123,8 @@ impl Job {
             Work::Compact(_) => JobKind::Compact,
             Work::Checkpoint(_) => JobKind::Checkpoint,
             Work::Install(_) => JobKind::Install,
-            Work::Remove(_) | Work::Drop(_) => JobKind::Remove,
+            Work::Drop(_) => JobKind::Free,
+            Work::Remove(_) => JobKind::Remove,
             Work::Space => JobKind::Space,
             Work::Survey(_) => JobKind::Survey,
         }
@@ -146,7 +150,7 @@ impl Job {
                 drop(frozen);
                 Done::Remove(Ok(()))
             }
-            Work::Remove(path) => Done::Remove(remove_if_there(disk, &path)),
+            Work::Remove(table) => Done::Remove(remove_if_there(disk, table.path())),
             Work::Space => Done::Space(disk.space()),
             Work::Survey(table) => Done::Survey { owner: table.owner(), damage: table.damage() },
         };

@@ -47,6 +47,11 @@ impl Shuffle {
         Self { size, bits, seed: mixed(seed) }
     }
 
+    /// How many numbers it has.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
     /// The number at a place.
     pub fn at(&self, place: u64) -> u64 {
         // Every step is a bijection on `bits` bits; what falls outside goes round once more.

@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::{path::Path, time::Instant};
 
-mod clockwise;
+pub mod clockwise;
 mod fjall;
 #[cfg(rocksdb)]
 mod rocksdb;

@@ -45,7 +45,12 @@ impl fmt::Debug for JobQueue {
 fn lane_of(kind: JobKind) -> usize {
     match kind {
         JobKind::Read => 0,
-        JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => 1,
+        JobKind::Free
+        | JobKind::Install
+        | JobKind::Flush
+        | JobKind::Space
+        | JobKind::Checkpoint
+        | JobKind::Remove => 1,
         JobKind::Compact | JobKind::Survey => 2,
     }
 }
@@ -73,7 +78,13 @@ impl JobQueue {
     /// Has a job run; the result goes to the shard's mailbox.
     pub(crate) fn run(&self, shard: u16, job: Job) {
         let lane = &self.lanes[lane_of(job.kind())];
-        lane.lock().jobs.push_back((shard, job));
+        let mut waiting = lane.lock();
+        match job.kind() {
+            // Before flushes that wait: it takes milliseconds, and memory is what flushes are for.
+            JobKind::Free => waiting.jobs.push_front((shard, job)),
+            _ => waiting.jobs.push_back((shard, job)),
+        }
+        drop(waiting);
         lane.arrived.notify_one();
     }
 

@@ -73,13 +73,9 @@ impl Engine {
     fn remove_unused(&mut self, jobs: &mut Vec<Job>) {
         let shard = self.shard;
         jobs.extend(self.dropped.drain(..).map(|frozen| Job::of(shard, Work::Drop(frozen))));
-        self.gone.retain(|table| {
-            let unused = Arc::strong_count(table) == 1;
-            if unused {
-                jobs.push(Job::of(shard, Work::Remove(table.path().to_owned())));
-            }
-            !unused
-        });
+        // Nobody can get at a table that only this list holds, so its count grows no more.
+        let unused = self.gone.extract_if(.., |table| Arc::strong_count(table) == 1);
+        jobs.extend(unused.map(|table| Job::of(shard, Work::Remove(table))));
     }
 
     /// Makes all results that have come in visible, with one job.

@@ -13,11 +13,14 @@ use std::{
     sync::{Arc, mpsc},
     thread,
 };
-use threads::Threads;
+use threads::{Merging, Threads};
 
+mod activity;
 mod driver;
 mod queue;
-mod threads;
+pub mod threads;
+
+pub use activity::Seen;
 
 /// Our engine.
 pub struct Clockwise {
@@ -47,7 +50,7 @@ impl Store for Clockwise {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk::open(folder)?);
         let opened = open(Arc::clone(&disk), options(setup))?;
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..setup.drivers).map(|_| mpsc::channel()).unzip();
-        let threads = Threads::start(opened.log, setup.durable, &disk, &senders)?;
+        let threads = Threads::start(opened.log, setup.durable, Merging::Hurried, &disk, &senders)?;
         let driver = |(engine, inbox)| Driver::new(engine, inbox, Arc::clone(&threads.shared));
         let drivers = opened.engines.into_iter().zip(inboxes).map(driver).collect();
         Ok(Self { drivers, threads })

@@ -37,6 +37,12 @@ impl<T> Queue<T> {
         self.arrived.notify_one();
     }
 
+    /// As `push`, before all others.
+    pub fn push_front(&self, item: T) {
+        self.lock().items.push_front(item);
+        self.arrived.notify_one();
+    }
+
     /// Waits for the first item. `None`: closed and empty.
     pub fn pop(&self) -> Option<T> {
         let mut waiting = self.lock();

@@ -1,7 +1,10 @@
 //! The threads around our engines, as in the server: one for the commit log, which syncs once for all batches
 //! that wait; many for cold reads; one for flushes and what makes them visible; one for merges.
 
-use super::queue::Queue;
+use super::{
+    activity::{Activity, Work},
+    queue::Queue,
+};
 use crate::setup::BACKGROUND_THREADS;
 use anyhow::{Context, Result};
 use clockwise_core::ids::Lsn;
@@ -22,14 +25,21 @@ const SYNC_EVERY: Duration = Duration::from_millis(1000);
 
 /// Threads by lane, as the server has them. Readers sleep in the kernel for most of their time.
 const THREADS: [(&str, usize); 3] = [("read", 32), ("flush", 1), ("compaction", 1)];
+/// Longest pause between two slices of a merge that can wait, as in the server.
+const PATIENCE: Duration = Duration::from_millis(50);
 const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
 
 /// The lane of a kind of job.
 fn lane_of(kind: JobKind) -> usize {
     match kind {
         JobKind::Read => 0,
-        JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => 1,
-        JobKind::Compact => 2,
+        JobKind::Free
+        | JobKind::Install
+        | JobKind::Flush
+        | JobKind::Space
+        | JobKind::Checkpoint
+        | JobKind::Remove => 1,
+        JobKind::Compact | JobKind::Survey => 2,
     }
 }
 
@@ -47,12 +57,22 @@ pub enum Letter {
     Done(Box<JobDone>),
 }
 
+/// How fast merges go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Merging {
+    /// As fast as they can, so that what they cost is there at the end of a row.
+    Hurried,
+    /// With the server's pauses.
+    AsInTheServer,
+}
+
 /// What drivers and threads share.
 pub struct Shared {
     log: Queue<LogLetter>,
     /// Bytes that wait for the log thread.
     log_backlog_bytes: AtomicUsize,
     lanes: [Queue<Job>; THREADS.len()],
+    activity: Activity,
 }
 
 /// The running threads.
@@ -82,7 +102,16 @@ impl Shared {
 
     /// Has a job run.
     pub fn run(&self, job: Job) {
-        self.lanes[lane_of(job.kind())].push(job);
+        let lane = &self.lanes[lane_of(job.kind())];
+        match job.kind() {
+            JobKind::Free => lane.push_front(job),
+            _ => lane.push(job),
+        }
+    }
+
+    /// What the threads do.
+    pub fn activity(&self) -> &Activity {
+        &self.activity
     }
 }
 
@@ -91,6 +120,7 @@ impl Threads {
     pub fn start(
         log: Log,
         durable: bool,
+        merging: Merging,
         disk: &Arc<dyn Disk>,
         inboxes: &[Sender<Letter>],
     ) -> Result<Threads> {
@@ -98,6 +128,7 @@ impl Threads {
             log: Queue::new(),
             log_backlog_bytes: AtomicUsize::new(0),
             lanes: [const { Queue::new() }; THREADS.len()],
+            activity: Activity::default(),
         });
         let writer = LogWriter {
             shared: Arc::clone(&shared),
@@ -116,9 +147,14 @@ impl Threads {
                 let thread = thread::Builder::new().name(format!("{name}-{number}"));
                 others.push(thread.spawn(move || {
                     while let Some(job) = shared.lanes[lane].pop() {
-                        let done = job.run(&*disk);
+                        let patient = job.is_patient() && merging == Merging::AsInTheServer;
+                        let began = Instant::now();
+                        let done = shared.activity.during(Work::of(job.kind()), || job.run(&*disk));
                         // A driver that is gone waits for nothing.
                         let _not_wanted = inboxes[done.shard()].send(Letter::Done(Box::new(done)));
+                        if patient {
+                            thread::sleep(began.elapsed().min(PATIENCE));
+                        }
                     }
                 })?);
             }
@@ -162,7 +198,7 @@ impl LogWriter {
                 }
             }
             if bytes > 0 {
-                self.log.write()?;
+                self.shared.activity.during(Work::LogWrite, || self.log.write())?;
                 self.unsynced = true;
                 self.shared.log_backlog_bytes.fetch_sub(bytes, Relaxed);
             }
@@ -178,7 +214,7 @@ impl LogWriter {
     }
 
     fn sync(&mut self) -> Result<(), LogError> {
-        self.log.sync()?;
+        self.shared.activity.during(Work::LogSync, || self.log.sync())?;
         self.synced_at = Instant::now();
         self.unsynced = false;
         for (shard, told) in self.told.iter_mut().enumerate() {
