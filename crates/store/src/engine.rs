@@ -109,6 +109,13 @@ struct Settings {
     options: Options,
 }
 
+impl Settings {
+    /// What memtables may take beyond their budget while flushes are behind, before writes are refused.
+    fn excess_bytes(&self) -> usize {
+        self.memtable_bytes / 2
+    }
+}
+
 /// When to look at the disk's free space.
 struct SpaceWatch {
     nearly_full: bool,
@@ -228,7 +235,7 @@ impl Engine {
     pub fn pressure(&self) -> u32 {
         let budget = self.settings.memtable_bytes;
         let over = (self.active_bytes + self.frozen_bytes).saturating_sub(budget);
-        let memory = (over * 1_000 / budget.max(1)).min(1_000) as u32;
+        let memory = (over * 1_000 / self.settings.excess_bytes().max(1)).min(1_000) as u32;
         memory.max(self.pressure_of_runs)
     }
 
@@ -393,7 +400,9 @@ impl Storage for Engine {
             Refusal::Failed
         } else if self.space.nearly_full {
             Refusal::DiskFull
-        } else if memory > 2 * self.settings.memtable_bytes || self.batch.bytes() > PENDING_LOG_BYTES {
+        } else if memory > self.settings.memtable_bytes + self.settings.excess_bytes()
+            || self.batch.bytes() > PENDING_LOG_BYTES
+        {
             Refusal::Backlog
         } else {
             return Ok(());

@@ -32,8 +32,8 @@ fn options(setup: &Setup) -> Options {
     let compression = if setup.compression { Compression::Lz4 } else { Compression::None };
     Options {
         shards: setup.drivers,
-        // Flushes begin just below this; writes are refused only at twice this, and slowed down before.
-        memtable_bytes: setup.case.write_buffer_bytes() as usize * 3 / 4,
+        // Flushes begin just below this; writes are refused at half as much again.
+        memtable_bytes: setup.case.write_buffer_bytes() as usize * 2 / 3,
         // Ours takes indexes and filters off by itself.
         cache_bytes: setup.case.memory_bytes() as usize / 2,
         compression,
