@@ -253,6 +253,7 @@ impl Engine {
     pub fn take_jobs(&mut self, jobs: &mut Vec<Job>) {
         jobs.append(&mut self.reads);
         jobs.append(&mut self.slices);
+        self.cache.tend();
         if self.refusals.get() >= REFUSALS_PER_TICK {
             self.tick();
         }
@@ -364,6 +365,9 @@ impl Storage for Engine {
 
     fn apply(&mut self, slot: Slot, mutations: &[Mutation<'_>]) -> Lsn {
         let place = self.place(slot);
+        if mutations.iter().any(|mutation| matches!(mutation, Mutation::DropSlot)) {
+            self.freeze_unless_small(place);
+        }
         let lsn = Lsn(self.next_lsn);
         self.next_lsn += self.settings.shards as u64;
         self.stats.applies += 1;

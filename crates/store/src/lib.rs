@@ -39,6 +39,7 @@ pub mod manifest;
 pub mod meta;
 pub mod open;
 pub mod options;
+mod steady;
 pub mod table;
 
 pub use damage::SlotRange;

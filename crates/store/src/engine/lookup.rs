@@ -33,7 +33,8 @@ struct Unread {
 }
 
 impl Engine {
-    /// Changes what blocks, indexes and filters may take together, in bytes; blocks that are too much fall out at once.
+    /// Changes what blocks, indexes and filters may take together, in bytes; much that is too much falls out over the next
+    /// calls of [`Engine::take_jobs`].
     pub fn set_cache_bytes(&mut self, budget_bytes: usize) {
         if self.settings.cache_bytes != budget_bytes {
             self.settings.cache_bytes = budget_bytes;

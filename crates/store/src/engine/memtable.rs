@@ -2,10 +2,12 @@
 //! costs one allocation that holds key and record; a get hands out a slice of it. Knows no log and no tables.
 
 use super::entry;
-use crate::table::KeyRef;
+use crate::{steady::SteadyTable, table::KeyRef};
 use bytes::Bytes;
 use clockwise_core::{ids::Lsn, slot::Slot};
-use hashbrown::HashTable;
+
+/// Entries that a step of the engine may walk over, which takes about a millisecond.
+pub(crate) const FEW_ENTRIES: usize = 4_096;
 
 /// What an entry costs beside key and record: the table's place (at a mean load of two thirds) and the
 /// allocator's share, in bytes.
@@ -13,7 +15,7 @@ const ENTRY_OVERHEAD_BYTES: usize = 112;
 
 /// A memtable.
 pub(crate) struct Memtable {
-    entries: HashTable<Entry>,
+    entries: SteadyTable<Entry>,
     bytes: usize,
     last: Lsn,
 }
@@ -58,7 +60,7 @@ pub(crate) fn hash(seed: u64, key: KeyRef<'_>) -> u64 {
 
 impl Memtable {
     pub(crate) fn new() -> Memtable {
-        Memtable { entries: HashTable::new(), bytes: 0, last: Lsn(0) }
+        Memtable { entries: SteadyTable::new(), bytes: 0, last: Lsn(0) }
     }
 
     /// The position of the last change; 0 if there is none.
@@ -119,7 +121,8 @@ impl Memtable {
         }
     }
 
-    /// Forgets all entries of a slot without a trace; what older tables hold of it is for the caller to hide.
+    /// Forgets all entries of a slot without a trace; what older tables hold of it is for the caller to hide. Walks
+    /// over all entries.
     pub(crate) fn drop_slot(&mut self, slot: Slot, lsn: Lsn) {
         let mut freed = 0;
         self.entries.retain(|entry| {

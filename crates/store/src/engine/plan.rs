@@ -7,6 +7,7 @@ use super::{
     Engine,
     cell::{Cell, Edit, Installing},
     compaction::{self, Run},
+    memtable::FEW_ENTRIES,
     reclaim,
 };
 use crate::{
@@ -48,6 +49,13 @@ impl Engine {
             self.active_bytes -= bytes;
             self.frozen_bytes += bytes;
             self.work_due = true;
+        }
+    }
+
+    /// Closes a memtable that is too large to be walked over in one step.
+    pub(super) fn freeze_unless_small(&mut self, at: usize) {
+        if self.cells[at].active.len() > FEW_ENTRIES {
+            self.freeze(at);
         }
     }
 
@@ -291,8 +299,8 @@ impl Engine {
             let newest = next.gone.iter().map(|table| table.info().newest).max();
             cell.merged = cell.merged.max(newest.unwrap_or(cell.merged));
             let owners: Vec<u64> = next.gone.iter().map(|table| table.owner()).collect();
-            self.cache.purge(|owner| owners.contains(&owner));
             owners.iter().for_each(|owner| self.damages.forget(*owner));
+            self.cache.purge(owners);
             cell.work
                 .unmergeable
                 .retain(|number| !next.gone.iter().any(|table| table.info().number == *number));

@@ -10,9 +10,6 @@ use bytes::Bytes;
 use clockwise_core::{ids::Lsn, slot::Slot, storage::LoadError};
 use std::{sync::Arc, vec::IntoIter};
 
-/// Entries of the active memtable that a scan copies; of a larger one it makes a closed memtable instead.
-const COPIED_ENTRIES: usize = 4_096;
-
 /// What to read: slots of one cell, in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ScanRange {
@@ -39,10 +36,12 @@ pub struct Scanned {
 type Head = (Vec<u8>, Value);
 
 enum Source {
-    /// Sorted entries of the active memtable.
-    Copied(IntoIter<Head>),
+    /// Entries of the active memtable, to be sorted where the scan runs.
+    Copied(Vec<Head>),
     /// A closed memtable, to be sorted where the scan runs.
     Closed(Arc<Frozen>),
+    /// What either came to.
+    Sorted(IntoIter<Head>),
     Table(Box<Stream>),
 }
 
@@ -71,15 +70,14 @@ impl Engine {
     pub fn scan(&mut self, range: ScanRange) -> Scan {
         assert_eq!(range.first.cell(), range.last.cell(), "a scan stays in a cell");
         let at = self.place(range.first);
-        if self.cells[at].active.len() > COPIED_ENTRIES {
-            self.freeze(at);
-        }
+        // What is small is copied, and a large one closed.
+        self.freeze_unless_small(at);
         let cell = &self.cells[at];
         let drops = cell.drops().collect();
         let mut inputs = Vec::with_capacity(1 + cell.frozen.len() + cell.tables.len());
         if cell.active.len() > 0 {
             let heads = copied(cell.active.iter(), &range);
-            inputs.push(Input::new(Source::Copied(heads.into_iter()), cell.active.last()));
+            inputs.push(Input::new(Source::Copied(heads), cell.active.last()));
         }
         let closed =
             |frozen: &Arc<Frozen>| Input::new(Source::Closed(Arc::clone(frozen)), frozen.memtable.last());
@@ -113,7 +111,10 @@ impl ScanRange {
     }
 
     fn holds(&self, stored: &[u8]) -> bool {
-        let Some(key) = KeyRef::parse(stored) else { return false };
+        KeyRef::parse(stored).is_some_and(|key| self.holds_key(key))
+    }
+
+    fn holds_key(&self, key: KeyRef<'_>) -> bool {
         let after = || self.after.as_ref().is_none_or(|after| key.key > after.as_ref());
         key.slot <= self.last && (key.slot > self.first || key.slot == self.first && after())
     }
@@ -125,15 +126,13 @@ fn stored(slot: Slot, key: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The entries of a memtable that are in the range, in order.
+/// The entries of a memtable that are in the range, in no order.
 fn copied<'a>(entries: impl Iterator<Item = &'a super::memtable::Entry>, range: &ScanRange) -> Vec<Head> {
-    let mut heads: Vec<Head> = entries
-        .map(|entry| (stored(entry.key().slot, entry.key().key), entry))
-        .filter(|(key, _)| range.holds(key))
-        .map(|(key, entry)| (key, entry.shared_record().map_or(Value::Forgotten, Value::Record)))
-        .collect();
-    heads.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-    heads
+    let head = |entry: &super::memtable::Entry| {
+        let key = entry.key();
+        (stored(key.slot, key.key), entry.shared_record().map_or(Value::Forgotten, Value::Record))
+    };
+    entries.filter(|entry| range.holds_key(entry.key())).map(head).collect()
 }
 
 impl Input {
@@ -159,9 +158,9 @@ impl Input {
 
     fn next(&mut self) -> Result<Option<Value>, LoadError> {
         Ok(match &mut self.source {
-            Source::Closed(_) => None,
+            Source::Copied(_) | Source::Closed(_) => None,
             Source::Table(stream) => stream.next(&mut self.key)?,
-            Source::Copied(heads) => heads.next().map(|(key, value)| {
+            Source::Sorted(heads) => heads.next().map(|(key, value)| {
                 self.key = key;
                 value
             }),
@@ -192,9 +191,14 @@ impl Scan {
 
     fn begin(&mut self) -> Result<(), LoadError> {
         for input in &mut self.inputs {
-            if let Source::Closed(frozen) = &input.source {
-                let heads = copied(frozen.memtable.iter(), &self.range);
-                input.source = Source::Copied(heads.into_iter());
+            let unsorted = match &mut input.source {
+                Source::Copied(heads) => Some(std::mem::take(heads)),
+                Source::Closed(frozen) => Some(copied(frozen.memtable.iter(), &self.range)),
+                Source::Sorted(_) | Source::Table(_) => None,
+            };
+            if let Some(mut heads) = unsorted {
+                heads.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+                input.source = Source::Sorted(heads.into_iter());
             }
             input.advance(&self.range, &self.drops)?;
         }
