@@ -24,6 +24,8 @@ pub const OUTPUT_SOFT_BYTES: usize = 1024 * 1024;
 pub const OUTPUT_HARD_BYTES: usize = 64 * 1024 * 1024;
 /// Reply bytes of one command with many keys.
 pub const GATHER_BYTES: usize = 32 * 1024 * 1024;
+/// Sockets that links to peers take at most, for the limit on open files.
+pub const PEER_FILES: usize = 1_024;
 /// Bytes that wait for one peer link; a message that finds more counts as "no answer".
 pub const LINK_BYTES: usize = 8 * 1024 * 1024;
 /// What answers may wait beyond that.

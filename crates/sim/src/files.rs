@@ -38,6 +38,7 @@ impl Files {
             first_segment_bytes: 16 * 1024,
             log_bytes: 192 * 1024,
             block_bytes: 1024,
+            flat_index_bytes: 256,
             hash_seed,
             canary,
             ..Options::default()

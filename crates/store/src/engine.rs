@@ -100,11 +100,20 @@ struct Settings {
     memtable_bytes: usize,
     /// Memtables of this size begin to be flushed: what is left of the budget is room for one cell's.
     flush_bytes: usize,
+    /// For blocks, indexes and filters.
+    cache_bytes: usize,
     log_bytes: u64,
     space_check_bytes: u64,
     hash_seed: u64,
     builder: BuilderOptions,
     options: Options,
+}
+
+impl Settings {
+    /// What memtables may take beyond their budget while flushes are behind, before writes are refused.
+    fn excess_bytes(&self) -> usize {
+        self.memtable_bytes / 2
+    }
 }
 
 /// When to look at the disk's free space.
@@ -132,13 +141,14 @@ impl Engine {
             shards,
             memtable_bytes,
             flush_bytes: memtable_bytes * cells.len() / (cells.len() + 1),
+            cache_bytes: options.cache_bytes / shards,
             log_bytes: options.log_bytes / shards as u64,
             space_check_bytes: crate::limits::SPACE_CHECK_BYTES.min(options.segment_bytes),
             hash_seed: options.hash_seed,
             builder,
             options: options.clone(),
         };
-        Engine {
+        let mut engine = Engine {
             shard,
             cells,
             settings,
@@ -169,7 +179,9 @@ impl Engine {
             damages: damage::Damages::default(),
             refusals: std::cell::Cell::new(0),
             stats: EngineStats::default(),
-        }
+        };
+        engine.fit_cache();
+        engine
     }
 
     /// The number of the shard.
@@ -223,7 +235,7 @@ impl Engine {
     pub fn pressure(&self) -> u32 {
         let budget = self.settings.memtable_bytes;
         let over = (self.active_bytes + self.frozen_bytes).saturating_sub(budget);
-        let memory = (over * 1_000 / budget.max(1)).min(1_000) as u32;
+        let memory = (over * 1_000 / self.settings.excess_bytes().max(1)).min(1_000) as u32;
         memory.max(self.pressure_of_runs)
     }
 
@@ -276,6 +288,7 @@ impl Engine {
         stats.frozen_bytes = self.frozen_bytes as u64;
         stats.cache_bytes = self.cache.used_bytes() as u64;
         stats.disk_full = self.space.nearly_full;
+        stats.pressure = u64::from(self.pressure());
         for cell in &self.cells {
             stats.tables += cell.tables.len() as u64;
             stats.most_tables = stats.most_tables.max(cell.tables.len() as u64);
@@ -391,7 +404,9 @@ impl Storage for Engine {
             Refusal::Failed
         } else if self.space.nearly_full {
             Refusal::DiskFull
-        } else if memory > 2 * self.settings.memtable_bytes || self.batch.bytes() > PENDING_LOG_BYTES {
+        } else if memory > self.settings.memtable_bytes + self.settings.excess_bytes()
+            || self.batch.bytes() > PENDING_LOG_BYTES
+        {
             Refusal::Backlog
         } else {
             return Ok(());

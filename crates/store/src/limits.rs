@@ -39,6 +39,9 @@ pub const SLOW_RUNS: usize = 20;
 /// Runs of a cell at which flushes wait for compaction.
 pub const STALL_RUNS: usize = 40;
 
+/// Most files of tables that are open at a time: what cells may hold, and what flushes and merges read and write.
+pub const OPEN_TABLES: usize = CELLS as usize * 2 * (STALL_RUNS + 2);
+
 /// Bytes that a manifest can take: lines of all slots of a cell, two keys of each table, and what goes with them.
 const MANIFEST_BYTES: usize =
     (SLOTS / CELLS) as usize * (LINES_BYTES + 32) + TABLES * (2 * KEY_BYTES + 128) + 128;

@@ -103,7 +103,7 @@ pub fn open(disk: Arc<dyn Disk>, options: Options) -> Result<Opened, OpenError> 
     let start = log::Start {
         shards: options.shards,
         first_segment_bytes: options.first_segment_bytes,
-        segment_bytes: options.segment_bytes,
+        segment_bytes: options.fitting_segment_bytes(),
         floor,
         flushed: positions,
         found,

@@ -28,14 +28,14 @@ pub enum Compression {
 pub struct Options {
     /// Threads that own cells, 1 to 16. Shard `i` owns the cells `c` with `c % shards == i`.
     pub shards: usize,
-    /// Memory for memtables, in bytes: when only a cell's share of it is left, the largest cell is flushed; at twice
-    /// it writes are refused.
+    /// Memory for memtables, in bytes: when only a cell's share of it is left, the largest cell is flushed; at half
+    /// more than this writes are refused.
     pub memtable_bytes: usize,
-    /// Memory for decompressed blocks, in bytes; grown into as blocks are read.
+    /// Memory for decompressed blocks with the indexes and filters of all tables, in bytes; grown into as blocks are read.
     pub cache_bytes: usize,
     /// Compression of new tables.
     pub compression: Compression,
-    /// Size of a full log segment, in bytes.
+    /// Size of a full log segment, in bytes; at most half of `memtable_bytes` is used, but always 2 MiB if allowed here.
     pub segment_bytes: u64,
     /// Size of the first log segment after opening, in bytes; later ones double up to `segment_bytes`.
     pub first_segment_bytes: u64,
@@ -109,6 +109,12 @@ impl Options {
             return Err(OpenError::Options("reserve_percent must be at most 90"));
         }
         Ok(())
+    }
+
+    /// The size of a full log segment: small memtables need no large ones, of which two are there at all times.
+    pub(crate) fn fitting_segment_bytes(&self) -> u64 {
+        let fitting = (self.memtable_bytes as u64 / 2).max(2 << 20);
+        self.segment_bytes.min(fitting).max(self.first_segment_bytes)
     }
 
     /// Whether a disk with this much space is too full to take writes.

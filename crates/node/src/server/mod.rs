@@ -8,10 +8,12 @@
 //! | `control` | the data folder's records ([`control`]) |
 //! | `supervisor` | the order in which all of them end ([`handle`]) |
 
+mod cache_parts;
 pub(crate) mod clock;
 mod control;
 mod counter;
 mod doors;
+mod files;
 mod handle;
 mod lifecycle;
 mod mailbox;

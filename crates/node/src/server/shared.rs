@@ -1,6 +1,7 @@
 //! What all threads of a server share. Data that requests pass through is not among it: that belongs to shards.
 
 use super::{
+    cache_parts::CacheParts,
     clock::Clock,
     control::{Control, ControlLine},
     lifecycle::Lifecycle,
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) book: PeerBook,
     pub(crate) log: Arc<LogQueue>,
     pub(crate) jobs: JobQueue,
+    pub(crate) cache_parts: CacheParts,
     pub(crate) metrics: Metrics,
     pub(crate) control: ControlLine,
     pub(crate) lifecycle: Lifecycle,
@@ -75,6 +77,7 @@ impl Shared {
             node,
             session_base: super::clock::wall_ms(),
             shards,
+            cache_parts: CacheParts::new(settings.cache_bytes, usize::from(shards)),
             clock: Clock::start(),
             mailboxes: (0..shards).map(|_| Mailbox::new(MAILBOX_REQUESTS)).collect(),
             gates: (0..shards).map(|_| Gate::default()).collect(),

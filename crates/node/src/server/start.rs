@@ -67,6 +67,7 @@ impl Server {
     /// Binds all sockets, recovers the data and starts the threads. The server serves when this returns, as far as
     /// its layout and peers allow.
     pub fn start(settings: Settings, mut folder: Folder) -> Result<ServerHandle, StartError> {
+        super::files::raise_limit(settings.max_connections);
         let doors = Doors::bind(&settings.listen)?;
         let opened = open(&settings, &folder)?;
         take_new_life_after_loss(&mut folder, &opened.report)?;

@@ -95,7 +95,7 @@ pub struct Source {
     /// Memory for what is not yet in tables, such as 64MiB [default: 128MiB]
     #[arg(long, value_name = "SIZE", env = "CLOCKWISE_MEMTABLE", help_heading = "Storage")]
     pub memtable: Option<ByteSize>,
-    /// Memory for blocks of tables, such as 128MiB [default: 128MiB]
+    /// Memory for blocks, indexes and filters of tables, such as 128MiB [default: 128MiB]
     #[arg(long, value_name = "SIZE", env = "CLOCKWISE_CACHE", help_heading = "Storage")]
     pub cache: Option<ByteSize>,
     /// Free disk space below which writes are refused; reads go on [default: 5 % of the disk, at least 1GiB]

@@ -230,6 +230,19 @@ impl ShardState {
         let own_slots = Slot::all().filter(|&slot| self.owner_of(slot) == self.id);
         let live_keys = own_slots.map(|slot| self.store.live(slot)).sum();
         let engine = self.store.engine.stats();
+        let part = self.shared.cache_parts.report(usize::from(self.id), engine.cold_reads);
+        self.store.engine.set_cache_bytes(part);
+        let mut damaged = Vec::new();
+        self.store.engine.take_damaged(&mut damaged);
+        if let Some(first) = damaged.first() {
+            let slots: usize = damaged.iter().map(|range| range.slots().count()).sum();
+            let first = first.first.number();
+            tracing::error!(
+                slots,
+                first,
+                "damage on the disk: these slots are to be repaired from other replicas"
+            );
+        }
         let was_full = std::mem::replace(&mut self.disk_full, engine.disk_full);
         self.metrics.set_gauges(core.stats(), engine, live_keys);
         // All shards share one disk: one of them says so.

@@ -70,12 +70,12 @@ impl Disk for RealDisk {
     fn create(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
         self.unless_read_only()?;
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(self.at(path))?;
-        Ok(Box::new(RealFile(file)))
+        Ok(Box::new(RealFile::new(file)))
     }
 
     fn open(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(!self.read_only).open(self.at(path))?;
-        Ok(Box::new(RealFile(file)))
+        Ok(Box::new(RealFile::new(file)))
     }
 
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
@@ -126,6 +126,15 @@ impl Disk for RealDisk {
 }
 
 struct RealFile(File);
+
+impl RealFile {
+    fn new(file: File) -> RealFile {
+        // What is read next is known here: merges and scans ask for large pieces, lookups for a block anywhere. Guessing
+        // ahead would cost each cold lookup several blocks. Without this advice it works as well.
+        let _only_advice = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::Random);
+        RealFile(file)
+    }
+}
 
 impl DiskFile for RealFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {

@@ -33,10 +33,21 @@ struct Unread {
 }
 
 impl Engine {
-    /// Changes what the block cache may take, in bytes; much that is too much falls out over the next calls of
-    /// [`Engine::take_jobs`].
+    /// Changes what blocks, indexes and filters may take together, in bytes; much that is too much falls out over the next
+    /// calls of [`Engine::take_jobs`].
     pub fn set_cache_bytes(&mut self, budget_bytes: usize) {
-        self.cache.set_budget(budget_bytes);
+        if self.settings.cache_bytes != budget_bytes {
+            self.settings.cache_bytes = budget_bytes;
+            self.fit_cache();
+        }
+    }
+
+    /// Indexes and filters are always in memory: blocks get what they leave, but at least an eighth.
+    pub(super) fn fit_cache(&mut self) {
+        let tables = self.cells.iter().flat_map(|cell| &cell.tables);
+        let fixed: usize = tables.map(|table| table.memory_bytes()).sum();
+        let budget = self.settings.cache_bytes;
+        self.cache.set_budget(budget.saturating_sub(fixed).max(budget / 8));
     }
 
     /// Looks a key up that no memtable has.

@@ -224,6 +224,7 @@ impl Engine {
                         Err(_) => self.failed = true,
                     }
                 }
+                self.fit_cache();
             }
             Done::Checkpoint(result) => self.checkpoint_done(result),
             Done::Survey { owner, damage } => self.survey_done(owner, &damage),

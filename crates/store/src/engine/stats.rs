@@ -59,6 +59,8 @@ pub struct EngineStats {
     pub filtered_entries: u64,
     /// Background jobs that failed and were or will be tried again.
     pub failed_jobs: u64,
+    /// How far flushes and merges are behind, from 0 to 1,000.
+    pub pressure: u64,
     /// Frozen memtables that wait for their table.
     pub backlog: u64,
     /// Times that `admits` said no.

@@ -27,7 +27,7 @@ fn a_backlog_is_felt_smoothly() {
         last = pressure;
     }
     assert_eq!(server.engines[0].admits(), Err(Refusal::Backlog));
-    assert!(last > 990 && felt > number / 3, "{last}, felt by {felt} of {number}");
+    assert!(last > 990 && felt > number / 4, "{last}, felt by {felt} of {number}");
     server.commit().expect("no fault");
     server.settle();
     assert_eq!(server.engines[0].pressure(), 0);

@@ -32,9 +32,10 @@ fn options(setup: &Setup) -> Options {
     let compression = if setup.compression { Compression::Lz4 } else { Compression::None };
     Options {
         shards: setup.drivers,
-        // Writes are refused at twice this.
-        memtable_bytes: setup.case.write_buffer_bytes() as usize / 2,
-        cache_bytes: setup.case.cache_bytes() as usize,
+        // Flushes begin just below this; writes are refused at half as much again.
+        memtable_bytes: setup.case.write_buffer_bytes() as usize * 2 / 3,
+        // Ours takes indexes and filters off by itself.
+        cache_bytes: setup.case.memory_bytes() as usize / 2,
         compression,
         block_bytes: BLOCK_BYTES,
         bloom_bits_per_key: BLOOM_BITS,
