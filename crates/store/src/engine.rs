@@ -81,8 +81,10 @@ pub struct Engine {
     compacting: Option<usize>,
     /// Tables that no lookup will be given any more; removed when the last running one is done.
     gone: Vec<Arc<Table>>,
-    /// Memtables that are in tables now.
+    /// Memtables that are in tables now, and whose memory is still there.
     dropped: Vec<Arc<cell::Frozen>>,
+    /// The memory of one of them is being given back.
+    freeing: bool,
     flushed: Vec<Flushed>,
     checkpoint: Option<checkpoint::Making>,
     checkpointed: Option<std::io::Result<crate::checkpoint::Part>>,
@@ -171,6 +173,7 @@ impl Engine {
             compacting: None,
             gone: Vec::new(),
             dropped: Vec::new(),
+            freeing: false,
             flushed: Vec::new(),
             checkpoint: None,
             checkpointed: None,

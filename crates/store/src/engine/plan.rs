@@ -80,7 +80,13 @@ impl Engine {
 
     fn remove_unused(&mut self, jobs: &mut Vec<Job>) {
         let shard = self.shard;
-        jobs.extend(self.dropped.drain(..).map(|frozen| Job::of(shard, Work::Free(FreeJob::Whole(frozen)))));
+        // One after the other, so that little is given back between two steps.
+        if !self.freeing
+            && let Some(frozen) = self.dropped.pop()
+        {
+            self.freeing = true;
+            jobs.push(Job::of(shard, Work::Free(FreeJob::Whole(frozen))));
+        }
         // Nobody can get at a table that only this list holds, so its count grows no more.
         let unused = self.gone.extract_if(.., |table| Arc::strong_count(table) == 1);
         jobs.extend(unused.map(|table| Job::of(shard, Work::Remove(table))));
@@ -192,8 +198,7 @@ impl Engine {
     /// Takes the result of a job.
     pub(super) fn finish(&mut self, done: Done, loaded: &mut Vec<Loaded>) {
         // A lookup or a slice makes no background work, and there are many of them.
-        self.work_due |=
-            !matches!(done, Done::Read(_) | Done::Compacting(_) | Done::Freeing(_) | Done::Freed);
+        self.work_due |= !matches!(done, Done::Read(_) | Done::Compacting(_) | Done::Freeing(_));
         match done {
             Done::Read(read) => {
                 self.read_done(read, loaded);
@@ -207,7 +212,7 @@ impl Engine {
                 self.slices.push(Job::of(self.shard, Work::Compact(job)));
             }
             Done::Freeing(job) => self.slices.push(Job::of(self.shard, Work::Free(job))),
-            Done::Freed => {}
+            Done::Freed => self.freeing = false,
             Done::Compact { cell, inputs, result, filtered } => {
                 self.stats.filtered_entries += filtered;
                 let at = usize::from(cell) / self.settings.shards;
