@@ -143,7 +143,7 @@ fn run(seed: u64, loss: Option<Loss>, fault: Fault) -> (u64, bool) {
     let fault = Arc::new(fault);
     let tapped: Arc<dyn Disk> = Arc::new(Tapped::new(disk.clone(), Arc::clone(&fault) as Arc<dyn Tap>));
     if let Ok(mut server) = Server::open(tapped, &options) {
-        run.work(&mut server, &mut rng, 0..110);
+        run.work(&mut server, &mut rng, 0..140);
         server.engines.iter_mut().for_each(|engine| engine.tick());
         let over = once && fault.seen.load(Relaxed) > last;
         run.read(&mut server, !over);
@@ -232,7 +232,7 @@ fn failed_sync(seed: u64, n: u64, killed: bool, loss: Loss) -> bool {
     let mut run = Run::default();
     disk.fail_sync_after(n);
     if let Ok(mut server) = Server::open(Arc::new(disk.clone()), &options) {
-        run.work(&mut server, &mut rng, 0..110);
+        run.work(&mut server, &mut rng, 0..140);
         run.read(&mut server, false);
     }
     let failed = disk.sync_count() > n;
