@@ -29,7 +29,9 @@ const READ_EVERY: u64 = 8;
 const BURST: u64 = 64;
 /// Lookups of the disk in flight at most.
 const IN_FLIGHT: usize = 64;
-/// Memory may grow after the first tenth by so much ...
+/// Memory is taken to be grown after a tenth, and after so many times its size were put ...
+const GROWN_AFTER: u64 = 8;
+/// ... at most half of all; later it may grow by so much ...
 const GROWTH_PERCENT: u64 = 10;
 /// ... and this.
 const GROWTH_BYTES: u64 = 32 << 20;
@@ -40,8 +42,8 @@ const LOOKS_PER_LINE: u64 = 10;
 /// How long a writer that is refused waits.
 const WAIT: Duration = Duration::from_millis(2);
 
-/// Writes for long and fails if memory does not stay flat after the first tenth. The cache gives up what filters and
-/// indexes need
+/// Writes for long and fails if memory does not stay flat after the first tenth (of a short run: after eight times the
+/// memory was put). The cache gives up what filters and indexes need
 #[derive(Args)]
 pub struct Soak {
     #[command(flatten)]
@@ -62,7 +64,9 @@ struct Watch {
     rows: Vec<Value>,
     /// Bytes that were put when the last line was printed, and when that was.
     lined: (u64, Instant),
-    /// Largest resident memory in the first tenth, in bytes.
+    /// Until so many bytes are put, memory may grow.
+    growing: u64,
+    /// Largest resident memory until then, in bytes.
     first: u64,
     /// Largest afterwards, in bytes.
     later: u64,
@@ -85,10 +89,12 @@ impl Soak {
             goal / 1_000_000,
             self.value_bytes
         );
-        let mut watch = Watch::new();
+        let options = self.place.options();
+        let memory = (options.memtable_bytes + options.cache_bytes) as u64;
+        let mut watch = Watch::new((goal / 10).max(memory * GROWN_AFTER).min(goal / 2));
         let keys = self.write(&mut shard, goal, &mut watch)?;
         shard.settle()?;
-        watch.look(&mut shard, goal, goal, true)?;
+        watch.look(&mut shard, goal, true)?;
         let limit = watch.first + watch.first * GROWTH_PERCENT / 100 + GROWTH_BYTES;
         let (first, later) = (watch.first, watch.later);
         let seconds = watch.began.elapsed().as_secs_f64();
@@ -102,8 +108,9 @@ impl Soak {
         println!("{} steps took over {LONGEST_CPU:?} of CPU on the shard's thread", steps.too_long());
         let word = if later <= limit { "met" } else { "missed" };
         println!(
-            "memory stays flat: {word}; {} MiB in the first tenth, {} MiB later, {} allowed",
+            "memory stays flat: {word}; {} MiB in the first {:.1} GB, {} MiB later, {} allowed",
             mib(first),
+            watch.growing as f64 / 1e9,
             mib(later),
             mib(limit)
         );
@@ -142,7 +149,7 @@ impl Soak {
                 thread::sleep(pause);
             }
             if watch.looked.elapsed() >= LOOK {
-                watch.look(shard, puts * entry_bytes, goal, false)?;
+                watch.look(shard, puts * entry_bytes, false)?;
                 let index_bytes = shard.stats().index_bytes as usize;
                 shard.set_cache_bytes(self.place.options().cache_bytes.saturating_sub(index_bytes));
             }
@@ -152,15 +159,24 @@ impl Soak {
 }
 
 impl Watch {
-    fn new() -> Watch {
+    fn new(growing: u64) -> Watch {
         let now = Instant::now();
-        Watch { began: now, looked: now, looks: 0, rows: Vec::new(), lined: (0, now), first: 0, later: 0 }
+        Watch {
+            began: now,
+            looked: now,
+            looks: 0,
+            rows: Vec::new(),
+            lined: (0, now),
+            growing,
+            first: 0,
+            later: 0,
+        }
     }
 
     /// Looks at the memory; prints a line now and then, or if asked to.
-    fn look(&mut self, shard: &mut Shard, put: u64, goal: u64, line: bool) -> Result<()> {
+    fn look(&mut self, shard: &mut Shard, put: u64, line: bool) -> Result<()> {
         let resident = resident_bytes()?;
-        let peak = if put <= goal / 10 { &mut self.first } else { &mut self.later };
+        let peak = if put <= self.growing { &mut self.first } else { &mut self.later };
         *peak = resident.max(*peak);
         self.looked = Instant::now();
         self.looks += 1;

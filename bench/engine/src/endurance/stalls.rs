@@ -57,7 +57,7 @@ pub struct Stalls {
     #[arg(long, default_value_t = 5.0)]
     drop_every: f64,
     /// Seconds between two checkpoints
-    #[arg(long, default_value_t = 20.0)]
+    #[arg(long, default_value_t = 15.0)]
     checkpoint_every: f64,
 }
 
@@ -110,7 +110,7 @@ impl Keys {
     }
 
     /// Every second one is new.
-    fn to_put(&mut self) -> u64 {
+    fn next_put(&mut self) -> u64 {
         let random = self.random();
         if random & 1 == 0 { self.next } else { (random >> 1) % self.next }
     }
@@ -119,7 +119,7 @@ impl Keys {
         self.next = self.next.max(number + 1);
     }
 
-    fn to_get(&mut self, cold: bool) -> u64 {
+    fn next_get(&mut self, cold: bool) -> u64 {
         self.random() % if cold { self.next } else { self.hot }
     }
 }
@@ -225,7 +225,7 @@ impl Stalls {
             if now >= resume {
                 let due = ((now.as_secs_f64() / per_put) as u64).saturating_sub(counts.puts);
                 for _ in 0..due.min(BURST) {
-                    let number = keys.to_put();
+                    let number = keys.next_put();
                     if !shard.put(number, values.of(number))? {
                         counts.refused += 1;
                         break;
@@ -244,8 +244,8 @@ impl Stalls {
             let reads = counts.hits + counts.misses + counts.cold;
             let due = ((now.as_secs_f64() / per_put) as u64).saturating_sub(reads);
             for read in 0..due.min(BURST) {
-                let cold = (reads + read) % COLD_EVERY == 0 && asked < COLD_IN_FLIGHT;
-                match shard.get(keys.to_get(cold)) {
+                let cold = (reads + read).is_multiple_of(COLD_EVERY) && asked < COLD_IN_FLIGHT;
+                match shard.get(keys.next_get(cold)) {
                     Answer::Hit => counts.hits += 1,
                     Answer::Miss => counts.misses += 1,
                     Answer::Asked(_) => {

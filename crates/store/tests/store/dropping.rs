@@ -90,6 +90,48 @@ fn a_lookup_under_way_does_not_outlive_the_drop_of_its_slot() {
     assert!(matches!(&loaded[..], [Loaded { job, result: Ok(None), .. }] if *job == id), "{loaded:?}");
 }
 
+#[test]
+fn a_slot_in_a_large_memtable_is_dropped_without_a_walk() {
+    const KEYS: u32 = 3_000;
+    let disk = SimDisk::new(4);
+    let options = clockwise_store::Options { memtable_bytes: 64 << 20, ..small(1) };
+    let mut server = Server::open(Arc::new(disk.clone()), &options).expect("an empty disk opens");
+    for number in 0..KEYS {
+        server.apply(&put(slot(0), number, "first"));
+        server.apply(&put(slot(16), number, "first"));
+    }
+    let entries = server.engine(slot(0)).stats().active_bytes;
+    // A put before the drop, in the same list, goes as well; one behind it stays.
+    let key = |number: u32| format!("{number:05}").into_bytes();
+    let changes = vec![
+        Change::Put(key(1), "before".into(), 1),
+        Change::DropSlot,
+        Change::Put(key(2), "behind".into(), 1),
+    ];
+    server.apply(&Op { slot: slot(16), changes });
+    let stats = server.engine(slot(0)).stats();
+    assert!(stats.frozen_bytes == entries && stats.active_bytes < 1_000, "{stats:?}");
+    for flushed in [false, true] {
+        for number in 0..KEYS {
+            let kept = server.get(slot(0), &key(number)).expect("no fault");
+            assert_eq!(kept.as_deref(), Some(b"first".as_slice()), "{number}, {flushed}");
+            let dropped = server.get(slot(16), &key(number)).expect("no fault");
+            assert_eq!(
+                dropped.as_deref(),
+                (number == 2).then_some(b"behind".as_slice()),
+                "{number}, {flushed}"
+            );
+        }
+        assert_eq!(server.engine(slot(16)).live(slot(16)), 1);
+        settle(&mut server);
+    }
+    disk.power_loss();
+    let mut server = Server::open(Arc::new(disk), &options).expect("recovers");
+    assert_eq!(server.get(slot(16), &key(3)).expect("no fault"), None);
+    assert_eq!(server.get(slot(16), &key(2)).expect("no fault").as_deref(), Some(b"behind".as_slice()));
+    assert_eq!(server.engine(slot(16)).live(slot(16)), 1);
+}
+
 /// Forgets every record that ends with "old".
 struct Old;
 
