@@ -1,8 +1,10 @@
 //! How long each step of an engine keeps its shard's thread: CPU time of the thread, which is what the engine is
-//! answerable for, and wall time, in which the machine's other work shows as well.
+//! answerable for, and wall time, in which the machine's other work shows as well. What the hypervisor takes from a
+//! virtual machine's processors counts as CPU time of whatever thread was running; a step that is too long by no more
+//! than that is counted apart.
 
 use crate::store::clockwise::{Seen, threads::Shared};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 use std::{
@@ -18,6 +20,10 @@ pub const LONGEST_CPU: Duration = Duration::from_millis(5);
 pub const LISTED_WALL: Duration = Duration::from_millis(20);
 /// Steps that are listed; all are counted.
 const LISTED: usize = 12;
+/// Between two looks at what the machine takes for itself.
+const TAKEN_EVERY: Duration = Duration::from_millis(100);
+/// The unit of `/proc/stat`.
+const CLOCK_TICK: Duration = Duration::from_millis(10);
 
 /// A call into the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,10 +89,21 @@ pub struct Steps {
     /// The longest of those with much wall time.
     pauses: Vec<Noted>,
     too_long: u64,
+    /// Steps that would be among these if processors had not been taken away meanwhile.
+    stolen: u64,
     paused: u64,
     before: Seen,
     /// How long the thread had waited for a processor when the turn began.
     delayed: Duration,
+    taken: Taken,
+    taken_at: Instant,
+}
+
+/// Processor time that nobody got, as `/proc/stat` counts it.
+#[derive(Clone, Copy, Default)]
+struct Taken {
+    by_interrupts: Duration,
+    by_hypervisor: Duration,
 }
 
 impl Steps {
@@ -100,9 +117,12 @@ impl Steps {
             worst: Vec::new(),
             pauses: Vec::new(),
             too_long: 0,
+            stolen: 0,
             paused: 0,
             before: Seen::default(),
             delayed: Duration::ZERO,
+            taken: taken().unwrap_or_default(),
+            taken_at: Instant::now(),
         }
     }
 
@@ -110,6 +130,9 @@ impl Steps {
     pub fn begin_turn(&mut self) {
         self.before = self.shared.activity().seen();
         self.delayed = run_delay().unwrap_or_default();
+        if self.taken_at.elapsed() > TAKEN_EVERY {
+            (self.taken, self.taken_at) = (taken().unwrap_or_default(), Instant::now());
+        }
     }
 
     /// Does a step and measures it.
@@ -119,7 +142,14 @@ impl Steps {
         let (cpu, wall) = (thread_cpu().saturating_sub(cpu_began), began.elapsed());
         self.cpu[step as usize].add(cpu);
         self.wall[step as usize].add(wall);
-        self.too_long += u64::from(cpu > LONGEST_CPU);
+        if cpu > LONGEST_CPU {
+            let stolen = self.taken_since().by_hypervisor;
+            *(if cpu.saturating_sub(stolen) > LONGEST_CPU {
+                &mut self.too_long
+            } else {
+                &mut self.stolen
+            }) += 1;
+        }
         self.paused += u64::from(wall > LISTED_WALL);
         let at_least = |list: &[Noted], of: fn(&Noted) -> Duration| list.last().map(of).unwrap_or_default();
         if self.worst.len() < LISTED || cpu > at_least(&self.worst, |noted| noted.cpu) {
@@ -142,7 +172,22 @@ impl Steps {
             write!(ran, "; waited {} ms for a processor in this turn", waited.as_millis())
                 .expect("a string grows");
         }
+        if cpu > LONGEST_CPU {
+            let Taken { by_interrupts, by_hypervisor } = self.taken_since();
+            let (interrupts, hypervisor) = (by_interrupts.as_millis(), by_hypervisor.as_millis());
+            let since = self.taken_at.elapsed().as_millis();
+            write!(ran, "; in {since} ms interrupts took {interrupts} ms, the hypervisor {hypervisor} ms")
+                .expect("a string grows");
+        }
         Noted { step, at: began - self.began, cpu, wall, ran }
+    }
+
+    fn taken_since(&self) -> Taken {
+        let now = taken().unwrap_or_default();
+        Taken {
+            by_interrupts: now.by_interrupts.saturating_sub(self.taken.by_interrupts),
+            by_hypervisor: now.by_hypervisor.saturating_sub(self.taken.by_hypervisor),
+        }
     }
 
     /// Steps that took too much CPU time.
@@ -179,6 +224,10 @@ impl Steps {
                 .expect("a string grows");
             }
         }
+        if self.stolen > 0 {
+            writeln!(text, "\n{} steps would have been too long by what the hypervisor took", self.stolen)
+                .expect("a string grows");
+        }
         text.push_str("\nMost CPU time:\n");
         list(&mut text, &self.worst);
         if self.paused > 0 {
@@ -202,7 +251,8 @@ impl Steps {
             json!({ "step": format!("{step:?}"), "cpu": cpu.to_json(), "wall": wall.to_json() })
         });
         json!({
-            "steps": steps.collect::<Vec<_>>(), "too_long": self.too_long, "paused": self.paused,
+            "steps": steps.collect::<Vec<_>>(), "too_long": self.too_long, "stolen": self.stolen,
+            "paused": self.paused,
             "worst": self.worst.iter().map(noted).collect::<Vec<_>>(),
             "pauses": self.pauses.iter().map(noted).collect::<Vec<_>>(),
         })
@@ -238,6 +288,18 @@ fn run_delay() -> Result<Duration> {
     let text = fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanoseconds = text.split_whitespace().nth(1).context("there is no such field")?;
     Ok(Duration::from_nanos(nanoseconds.parse()?))
+}
+
+fn taken() -> Result<Taken> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let fields: Vec<u32> =
+        text.lines().next().unwrap_or_default().split_whitespace().skip(1).flat_map(str::parse).collect();
+    match fields[..] {
+        [_, _, _, _, _, hard, soft, steal, ..] => {
+            Ok(Taken { by_interrupts: CLOCK_TICK * (hard + soft), by_hypervisor: CLOCK_TICK * steal })
+        }
+        _ => Err(anyhow!("/proc/stat is not as expected")),
+    }
 }
 
 /// Counts of durations, exact to an eighth.
