@@ -166,6 +166,9 @@ impl Shard {
             made.context("make a checkpoint")?;
             fs::remove_dir_all(self.folder.join(CHECKPOINT)).context("remove a checkpoint")?;
         }
+        if self.threads.log_failed() {
+            bail!("the log failed; is the data folder still there, and the disk not full?");
+        }
         self.steps.begin_turn();
         let first = if wait.is_zero() { None } else { self.inbox.recv_timeout(wait).ok() };
         first.into_iter().for_each(|letter| self.take(letter));

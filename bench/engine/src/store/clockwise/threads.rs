@@ -155,6 +155,11 @@ impl Threads {
         Ok(Threads { shared, log: log?, others })
     }
 
+    /// Whether the log's thread ended before its time; [`Threads::stop`] says why.
+    pub fn log_failed(&self) -> bool {
+        self.log.is_finished()
+    }
+
     /// Ends them; the log is synced and closed.
     pub fn stop(self) -> Result<()> {
         self.shared.lanes.iter().for_each(Queue::close);
