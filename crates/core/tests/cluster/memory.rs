@@ -6,6 +6,7 @@
 use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
+    limits::RECORD_BYTES,
     slot::Slot,
     storage::{Found, JobId, Loaded, Lookup, Mutation, Probe, Refusal, Storage},
 };
@@ -71,6 +72,7 @@ impl Storage for Memory {
         for mutation in mutations {
             match *mutation {
                 Mutation::Put { key, record, live } => {
+                    assert!(record.len() <= RECORD_BYTES, "the engine takes no larger record");
                     let record = Bytes::copy_from_slice(record);
                     self.records.insert((slot, key.to_vec()), (record, Lsn(self.last)));
                     *self.live.entry(slot).or_default() += i64::from(live);
