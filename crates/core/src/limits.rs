@@ -2,6 +2,8 @@
 
 /// Partitions of the key space, as in Redis Cluster.
 pub const SLOTS: u16 = 16_384;
+/// Slots as they are stored: behind those of the keys one more for the hints of each.
+pub const STORED_SLOTS: u16 = 2 * SLOTS;
 /// Cells of a data folder: single-threaded engines, `slot mod CELLS`.
 pub const CELLS: u16 = 16;
 /// Longest key, in bytes.
@@ -51,7 +53,7 @@ pub const HLC_RESERVE_MS: u64 = 4_000;
 /// Room that a clock which is ahead of the wall clock gets above its latest time, in milliseconds of 65,536 times.
 pub const HLC_MARGIN_MS: u64 = 100;
 
-const _: () = assert!(SLOTS.is_multiple_of(CELLS));
+const _: () = assert!(SLOTS.is_multiple_of(CELLS) && STORED_SLOTS == 2 * SLOTS);
 const _: () = assert!(RECORD_BYTES > VALUE_BYTES + KEY_BYTES + TOKEN_BYTES);
 const _: () = assert!(PING_MS * 3 < SILENT_MS);
 const _: () = assert!(DEFAULT_TIMEOUT_MS <= MAX_TIMEOUT_MS && SILENT_MS < DEFAULT_TIMEOUT_MS);
