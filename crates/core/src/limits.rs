@@ -22,6 +22,8 @@ pub const DOT_RANGES: usize = 65_536;
 pub const CLOCK_PAIRS: usize = 10;
 /// Most replicas of a slot.
 pub const REPLICAS: usize = 16;
+/// A slot has this many times N stand-ins, if there are so many servers.
+pub const STAND_INS_PER_REPLICA: usize = 2;
 /// Most members of a layout.
 pub const MEMBERS: usize = 4_096;
 /// Virtual nodes per unit of weight.
