@@ -11,6 +11,7 @@
 //! | [`layout`] | members, the ring, slot → owners, the routing map that clients see |
 //! | [`request`], [`message`], [`outbox`] | the values that enter and leave |
 //! | [`storage`] | what core needs of a storage engine |
+//! | [`tree`] | the Merkle tree of a slot, as sums |
 //! | `replica` | the one door into storage: read, join, write one record |
 //! | `coordinator` | which replicas, how many answers, what to reply |
 //! | `liveness` | which peers answer, and whose clock is off |
@@ -26,6 +27,7 @@ extern crate std;
 pub mod canary;
 mod clock;
 mod coordinator;
+mod exchange;
 pub mod hlc;
 pub mod identity;
 pub mod ids;
@@ -40,5 +42,6 @@ pub mod request;
 pub mod shard;
 pub mod slot;
 pub mod storage;
+pub mod tree;
 pub mod varint;
 pub mod version;

@@ -36,6 +36,24 @@ pub const MAP_ROWS: usize = 2_000;
 pub const NAME_BYTES: usize = 255;
 /// Furthest that a timestamp may be ahead of the own wall clock and still be adopted, in milliseconds.
 pub const CLOCK_SKEW_MS: u64 = 500;
+/// Leaves of a slot's tree at first, and at least: 2 to the power of this many.
+pub const TREE_DEPTH_LEAST: u8 = 4;
+/// Leaves of a slot's tree at most: 2 to the power of this many.
+pub const TREE_DEPTH: u8 = 9;
+/// Live keys of a slot per leaf above which the leaves are split.
+pub const TREE_SPLIT_KEYS: u64 = 2_000;
+/// Live keys of a slot per leaf below which the leaves are put together again.
+pub const TREE_MERGE_KEYS: u64 = 500;
+/// Records of one page of a slot that is counted.
+pub const TEND_RECORDS: usize = 1_000;
+/// Bytes of one page of a slot that is counted.
+pub const TEND_BYTES: usize = 256 * 1024;
+/// Pause between two slots that are counted in their turn, in milliseconds.
+pub const TEND_PAUSE_MS: u64 = 1_000;
+/// Slots that wait to be counted, and changes that a count may have to hold back: more are left for later.
+pub const TEND_WAITING: usize = 4_096;
+/// Operations in flight per shard above which background work waits.
+pub const BUSY_OPERATIONS: usize = 512;
 /// Operations in flight per shard; more are refused before anything is done.
 pub const OPERATIONS: usize = 16_384;
 /// How often a strict read begins again at most, because something newer came to light while it was repairing.
@@ -59,6 +77,7 @@ const _: () = assert!(SLOTS.is_multiple_of(CELLS) && STORED_SLOTS == 2 * SLOTS);
 const _: () = assert!(RECORD_BYTES > VALUE_BYTES + KEY_BYTES + TOKEN_BYTES);
 const _: () = assert!(PING_MS * 3 < SILENT_MS);
 const _: () = assert!(DEFAULT_TIMEOUT_MS <= MAX_TIMEOUT_MS && SILENT_MS < DEFAULT_TIMEOUT_MS);
+const _: () = assert!(TREE_DEPTH_LEAST < TREE_DEPTH && TREE_MERGE_KEYS * 2 < TREE_SPLIT_KEYS);
 const _: () = assert!(HLC_RESERVE_MS > 4 * CLOCK_SKEW_MS);
 const _: () = assert!(MEMBERS * 4 <= TOTAL_WEIGHT as usize && MEMBERS <= u16::MAX as usize);
 const _: () = assert!(TOTAL_WEIGHT as u64 * VIRTUAL_NODES as u64 <= 1 << 22, "the ring stays small");

@@ -55,6 +55,8 @@ pub enum Event {
     ClockCut,
     /// A replica's copy of a key is damaged.
     Damaged,
+    /// The sums of a slot were not those of its records, and are now.
+    TreeRepaired,
 }
 
 /// Effects in the order in which they arose.

@@ -4,7 +4,7 @@
 //! against the disk; a change answers with a log position, and "durable up to here" comes back later. Nothing
 //! here blocks and nothing here knows a file.
 
-use crate::{ids::Lsn, slot::Slot};
+use crate::{ids::Lsn, slot::Slot, tree::Sum};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -137,6 +137,8 @@ pub enum Mutation<'a> {
         record: &'a [u8],
         /// What it changes in the slot's count of live keys: −1, 0 or 1.
         live: i8,
+        /// What it adds to the slot's sums.
+        sums: &'a [Sum],
     },
     /// The key has no record any more.
     Forget {
@@ -144,10 +146,19 @@ pub enum Mutation<'a> {
         key: &'a [u8],
         /// As above.
         live: i8,
+        /// As above.
+        sums: &'a [Sum],
+    },
+    /// The slot's sums and its count of live keys, counted anew; they are known from now on.
+    Tree {
+        /// Live keys.
+        live: u64,
+        /// The sums, as [`crate::tree::is_sound`] wants them.
+        sums: &'a [Sum],
     },
     /// The slot's lines (what outlives forgotten records) are now this.
     Lines(&'a [u8]),
-    /// No key of the slot has a record any more, and none is counted as live. The lines stay.
+    /// No key of the slot has a record any more, none is counted as live, and there are no sums. The lines stay.
     DropSlot,
 }
 
@@ -171,6 +182,11 @@ pub trait Storage {
     /// memtables, so it is nothing for every request.
     fn page(&mut self, slot: Slot, after: Option<Bytes>, limit: PageLimit) -> JobId;
 
+    /// As [`Storage::page`], but leaves out keys whose record is damaged; [`Storage::get`] tells of those that they are.
+    fn readable_page(&mut self, slot: Slot, after: Option<Bytes>, limit: PageLimit) -> JobId {
+        self.page(slot, after, limit)
+    }
+
     /// Applies the mutations of one slot as a whole, visible to the next `get`. To be asked only after
     /// [`Storage::admits`] said yes.
     fn apply(&mut self, slot: Slot, mutations: &[Mutation<'_>]) -> Lsn;
@@ -180,6 +196,10 @@ pub trait Storage {
 
     /// How many keys of the slot have a live version, as counted by [`Mutation`]s.
     fn live(&self, slot: Slot) -> u64;
+
+    /// The slot's sums, as changed by [`Mutation`]s; `None` if they are not known: the slot was written without them, or
+    /// damage may have hit it. Then they are to be counted anew.
+    fn sums(&self, slot: Slot) -> Option<&[Sum]>;
 
     /// Whether writes are taken.
     fn admits(&self) -> Result<(), Refusal>;

@@ -11,6 +11,7 @@ use clockwise_core::{
         Found, JobId, Loaded, LoadedRecord, Lookup, Mutation, Page, PageEnd, PageLimit, Probe, Refusal,
         Storage,
     },
+    tree::{Sum, Sums},
 };
 use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -24,6 +25,7 @@ struct SlotImage {
     records: BTreeMap<Vec<u8>, Bytes>,
     lines: Option<Bytes>,
     live: i64,
+    sums: Sums,
 }
 
 /// All slots of a disk or of a shard.
@@ -32,8 +34,9 @@ type Image = BTreeMap<u16, SlotImage>;
 /// One change as it stands in the log.
 #[derive(Clone, Debug)]
 enum Change {
-    Put { key: Vec<u8>, record: Bytes, live: i8 },
-    Forget { key: Vec<u8>, live: i8 },
+    Put { key: Vec<u8>, record: Bytes, live: i8, sums: Vec<Sum> },
+    Forget { key: Vec<u8>, live: i8, sums: Vec<Sum> },
+    Tree { live: u64, sums: Vec<Sum> },
     Lines(Bytes),
     DropSlot,
 }
@@ -49,16 +52,23 @@ fn replay(image: &mut Image, entry: &Entry) {
     let slot = image.entry(entry.slot).or_default();
     for change in &entry.changes {
         match change {
-            Change::Put { key, record, live } => {
+            Change::Put { key, record, live, sums } => {
+                sums.iter().for_each(|sum| slot.sums.add(*sum));
                 slot.records.insert(key.clone(), record.clone());
                 slot.live += i64::from(*live);
             }
-            Change::Forget { key, live } => {
+            Change::Forget { key, live, sums } => {
+                sums.iter().for_each(|sum| slot.sums.add(*sum));
                 slot.records.remove(key);
                 slot.live += i64::from(*live);
             }
             Change::Lines(lines) => slot.lines = Some(lines.clone()),
+            Change::Tree { live, sums } => {
+                slot.live = *live as i64;
+                slot.sums = Sums::new(sums.clone());
+            }
             Change::DropSlot => {
+                slot.sums = Sums::default();
                 slot.records.clear();
                 slot.live = 0;
             }
@@ -191,11 +201,15 @@ impl Storage for MemoryShard {
         let changes = mutations
             .iter()
             .map(|mutation| match *mutation {
-                Mutation::Put { key, record, live } => {
+                Mutation::Put { key, record, live, sums } => {
                     self.fresh.insert((slot.number(), key.to_vec()));
-                    Change::Put { key: key.to_vec(), record: Bytes::copy_from_slice(record), live }
+                    let (key, record) = (key.to_vec(), Bytes::copy_from_slice(record));
+                    Change::Put { key, record, live, sums: sums.to_vec() }
                 }
-                Mutation::Forget { key, live } => Change::Forget { key: key.to_vec(), live },
+                Mutation::Forget { key, live, sums } => {
+                    Change::Forget { key: key.to_vec(), live, sums: sums.to_vec() }
+                }
+                Mutation::Tree { live, sums } => Change::Tree { live, sums: sums.to_vec() },
                 Mutation::Lines(lines) => Change::Lines(Bytes::copy_from_slice(lines)),
                 Mutation::DropSlot => Change::DropSlot,
             })
@@ -214,6 +228,10 @@ impl Storage for MemoryShard {
 
     fn live(&self, slot: Slot) -> u64 {
         self.image.get(&slot.number()).map_or(0, |image| image.live.max(0) as u64)
+    }
+
+    fn sums(&self, slot: Slot) -> Option<&[Sum]> {
+        Some(self.image.get(&slot.number()).map_or(&[], |image| image.sums.list()))
     }
 
     fn admits(&self) -> Result<(), Refusal> {

@@ -14,6 +14,7 @@ use clockwise_core::{
     layout::Layout,
     slot::Slot,
     storage::{JobId, Loaded, Lookup, Mutation, PageLimit, Refusal, Storage},
+    tree::Sum,
 };
 use clockwise_store::{Engine, Job};
 use fastrand::Rng;
@@ -255,6 +256,13 @@ impl Storage for ShardStore {
         match self {
             ShardStore::Memory(store) => store.live(slot),
             ShardStore::Engine(engine) => engine.live(slot),
+        }
+    }
+
+    fn sums(&self, slot: Slot) -> Option<&[Sum]> {
+        match self {
+            ShardStore::Memory(store) => store.sums(slot),
+            ShardStore::Engine(engine) => engine.sums(slot),
         }
     }
 

@@ -91,7 +91,7 @@ fn puts(bench: &mut Bench, what: &str, count: u64, record: &[u8], read_first: bo
         if read_first {
             std::hint::black_box(bench.engines[0].get(slot, &key));
         }
-        bench.engines[0].apply(slot, &[Mutation::Put { key: &key, record, live: 0 }]);
+        bench.engines[0].apply(slot, &[Mutation::Put { key: &key, record, live: 0, sums: &[] }]);
         if at % 32 == 31 {
             std::hint::black_box(bench.engines[0].take_batch());
             bench.run_jobs();
@@ -150,7 +150,8 @@ fn durable(folder: &Path, batch: u64, seconds: f64) {
     while started.elapsed().as_secs_f64() < seconds {
         for number in walk.by_ref().take(batch as usize) {
             let key = key(number);
-            bench.engines[0].apply(Slot::of(&key), &[Mutation::Put { key: &key, record: &record, live: 0 }]);
+            bench.engines[0]
+                .apply(Slot::of(&key), &[Mutation::Put { key: &key, record: &record, live: 0, sums: &[] }]);
         }
         if let Some(taken) = bench.engines[0].take_batch() {
             bench.log.append(taken);

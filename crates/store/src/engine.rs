@@ -21,6 +21,7 @@ use clockwise_core::{
     limits::CELLS,
     slot::Slot,
     storage::{Found, JobId, Loaded, Lookup, Mutation, PageLimit, Probe, Refusal, Storage},
+    tree::Sum,
 };
 use std::sync::Arc;
 
@@ -35,6 +36,7 @@ mod plan;
 mod reclaim;
 mod scan;
 mod stats;
+pub(crate) mod trees;
 
 pub(crate) use checkpoint::Noted;
 pub use scan::{Scan, ScanRange, Scanned};
@@ -408,6 +410,10 @@ impl Storage for Engine {
 
     fn live(&self, slot: Slot) -> u64 {
         self.cells[self.place(slot)].live(slot)
+    }
+
+    fn sums(&self, slot: Slot) -> Option<&[Sum]> {
+        self.cells[self.place(slot)].sums(slot)
     }
 
     fn admits(&self) -> Result<(), Refusal> {

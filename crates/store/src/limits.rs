@@ -1,9 +1,9 @@
 //! Every cap of this crate in one table, with the relations that must hold between them.
 
-use clockwise_core::limits::{CELLS, KEY_BYTES, RECORD_BYTES, STORED_SLOTS};
+use clockwise_core::limits::{CELLS, KEY_BYTES, RECORD_BYTES, STORED_SLOTS, TREE_DEPTH};
 
 /// Longest meta record, in bytes.
-pub const META_BYTES: usize = 128 * 1024 * 1024;
+pub const META_BYTES: usize = 256 * 1024 * 1024;
 /// Longest entry of a table: slot, key, record and their lengths, in bytes.
 pub const ENTRY_BYTES: usize = KEY_BYTES + RECORD_BYTES + 64;
 /// Longest decompressed block of a table, in bytes: one that is full but for a byte, and one entry.
@@ -42,11 +42,15 @@ pub const STALL_RUNS: usize = 40;
 /// Most files of tables that are open at a time: what cells may hold, and what flushes and merges read and write.
 pub const OPEN_TABLES: usize = CELLS as usize * 2 * (STALL_RUNS + 2);
 
-/// Bytes that a manifest can take: lines of all slots of a cell, two keys of each table, and what goes with them.
-const MANIFEST_BYTES: usize =
-    (STORED_SLOTS / CELLS) as usize * (LINES_BYTES + 32) + TABLES * (2 * KEY_BYTES + 128) + 128;
+/// Sums of a slot at most that a manifest keeps; those of a slot with more are counted anew after a restart.
+pub const SLOT_SUMS: usize = 2_000;
 
-const _: () = assert!(MANIFEST_BYTES < META_BYTES);
+/// Bytes that a manifest can take: lines and sums of all slots of a cell, two keys of each table, and what goes with them.
+const MANIFEST_BYTES: usize = (STORED_SLOTS / CELLS) as usize * (LINES_BYTES + SLOT_SUMS * 26 + 32)
+    + TABLES * (2 * KEY_BYTES + 128)
+    + 128;
+
+const _: () = assert!(MANIFEST_BYTES < META_BYTES && SLOT_SUMS > 2 << TREE_DEPTH);
 const _: () = assert!(BLOCK_BYTES > ENTRY_BYTES + BLOCK_TARGET_BYTES);
 const _: () = assert!(PENDING_LOG_BYTES + 2 * ENTRY_BYTES < FRAME_BYTES);
 const _: () = assert!(COMPACT_RUNS * 4 <= SLOW_RUNS && SLOW_RUNS < STALL_RUNS);

@@ -6,6 +6,7 @@ use crate::{
     disk::Disk,
     error::{MetaError, OpenError},
     limits::TABLES,
+    log::batch::{get_sums, put_sums},
     meta,
     table::{DIR, TableInfo},
 };
@@ -13,14 +14,20 @@ use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
     slot::Slot,
+    tree::Sum,
     varint::{Malformed, Reader, put_bytes, put_u64},
 };
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Version byte of the format.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
+/// The first version that holds sums.
+const WITH_SUMS: u8 = 3;
 /// Bits of what follows a slot's live count.
 const HAS_LINES: u8 = 1;
 const HAS_DROP: u8 = 2;
+const HAS_SUMS: u8 = 4;
+const SUMS_UNKNOWN: u8 = 8;
 
 /// A cell on disk.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -46,6 +53,8 @@ pub struct SlotInfo {
     pub lines: Option<Bytes>,
     /// What was written before this position is dropped; 0 if nothing is.
     pub dropped: Lsn,
+    /// Its sums; `None` if they are not known.
+    pub sums: Option<Arc<Vec<Sum>>>,
 }
 
 /// The meta record of a cell's manifest.
@@ -66,7 +75,7 @@ pub(crate) fn read(cell: u16, record: Result<Option<Bytes>, MetaError>) -> Resul
         Ok(Some(bytes)) if bytes.first().is_some_and(|&version| version > VERSION) => {
             Err(OpenError::Newer { path, version: bytes[0] })
         }
-        Ok(Some(bytes)) => Manifest::decode(bytes).map_err(|Malformed| OpenError::Damaged { path }),
+        Ok(Some(bytes)) => Manifest::decode(bytes, cell).map_err(|Malformed| OpenError::Damaged { path }),
         Err(MetaError::Damaged) => Err(OpenError::Damaged { path }),
         Err(MetaError::Io(error)) => Err(error.into()),
     }
@@ -88,21 +97,30 @@ impl Manifest {
             // Zigzag: small counts of either sign are short.
             put_u64(&mut out, ((info.live << 1) ^ (info.live >> 63)) as u64);
             let has_drop = if info.dropped.0 > 0 { HAS_DROP } else { 0 };
-            out.push(has_drop | if info.lines.is_some() { HAS_LINES } else { 0 });
+            let has_sums = match &info.sums {
+                None => SUMS_UNKNOWN,
+                Some(sums) if sums.is_empty() => 0,
+                Some(_) => HAS_SUMS,
+            };
+            out.push(has_drop | has_sums | if info.lines.is_some() { HAS_LINES } else { 0 });
             if let Some(lines) = &info.lines {
                 put_bytes(&mut out, lines);
             }
             if info.dropped.0 > 0 {
                 put_u64(&mut out, info.dropped.0);
             }
+            if let Some(sums) = info.sums.as_ref().filter(|sums| !sums.is_empty()) {
+                put_sums(&mut out, sums);
+            }
         }
         out
     }
 
-    fn decode(bytes: Bytes) -> Result<Manifest, Malformed> {
+    fn decode(bytes: Bytes, cell: u16) -> Result<Manifest, Malformed> {
         let mut reader = Reader::new(bytes);
-        // Version 1 is version 2 without dropped slots.
-        if !(1..=VERSION).contains(&reader.u8()?) {
+        // Version 1 is version 2 without dropped slots, which is version 3 without sums.
+        let version = reader.u8()?;
+        if !(1..=VERSION).contains(&version) {
             return Err(Malformed);
         }
         let mut manifest =
@@ -114,12 +132,16 @@ impl Manifest {
         for _ in 0..tables {
             manifest.tables.push(TableInfo::decode(&mut reader)?);
         }
+        let with_sums = version >= WITH_SUMS;
         for _ in 0..reader.u64()? {
             let slot = u16::try_from(reader.u64()?).ok().and_then(Slot::stored).ok_or(Malformed)?;
             let zigzag = reader.u64()?;
             let live = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
             let has = reader.u8()?;
-            if has > HAS_LINES | HAS_DROP {
+            let about_sums = if with_sums { HAS_SUMS | SUMS_UNKNOWN } else { 0 };
+            if has & !(HAS_LINES | HAS_DROP | about_sums) != 0
+                || has & HAS_SUMS != 0 && has & SUMS_UNKNOWN != 0
+            {
                 return Err(Malformed);
             }
             let lines = match has & HAS_LINES {
@@ -127,9 +149,29 @@ impl Manifest {
                 _ => Some(Bytes::copy_from_slice(&reader.bytes()?)),
             };
             let dropped = Lsn(if has & HAS_DROP == 0 { 0 } else { reader.u64()? });
-            manifest.slots.push(SlotInfo { slot, live, lines, dropped });
+            let sums = match has & (HAS_SUMS | SUMS_UNKNOWN) {
+                0 => Some(Arc::default()),
+                HAS_SUMS => Some(Arc::new(get_sums(&mut reader)?)),
+                _ => None,
+            };
+            manifest.slots.push(SlotInfo { slot, live, lines, dropped, sums });
         }
         reader.end()?;
+        if !with_sums && !manifest.tables.is_empty() {
+            manifest.sums_are_unknown(cell);
+        }
         Ok(manifest)
+    }
+
+    /// Of an older version: every slot of keys may have records, and none has sums.
+    fn sums_are_unknown(&mut self, cell: u16) {
+        let unknown = |slot| SlotInfo { slot, live: 0, lines: None, dropped: Lsn(0), sums: None };
+        let mut slots: BTreeMap<Slot, SlotInfo> =
+            Slot::all().filter(|slot| slot.cell() == cell).map(|slot| (slot, unknown(slot))).collect();
+        for info in self.slots.drain(..) {
+            let sums = if info.slot.keeps_hints() { info.sums.clone() } else { None };
+            slots.insert(info.slot, SlotInfo { sums, ..info });
+        }
+        self.slots = slots.into_values().collect();
     }
 }

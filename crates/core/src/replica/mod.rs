@@ -20,6 +20,7 @@ use crate::{
     shard::{Context, Shard},
     slot::Slot,
     storage::{Found, JobId, LoadError, LoadedRecord, Lookup, Mutation, Probe, Storage},
+    tree::Item,
     version::{Record, SlotLines, Write},
 };
 use alloc::{
@@ -97,17 +98,11 @@ pub(crate) struct Current {
     pub(crate) probe: Probe,
 }
 
-impl Current {
-    /// What is stored now, to be kept while the record is changed.
-    pub(crate) fn before(&self) -> Before {
-        Before { encoded: self.encoded.clone(), had_versions: !self.record.versions.is_empty() }
-    }
-}
-
 /// A key's record as it is stored when a change begins.
 pub(crate) struct Before {
     encoded: Bytes,
     had_versions: bool,
+    item: Item,
 }
 
 impl Before {
@@ -276,6 +271,23 @@ impl Shard {
         }
     }
 
+    /// What is stored now, to be kept while the record is changed.
+    pub(crate) fn before(&self, slot: Slot, key: &[u8], current: &Current) -> Before {
+        Before {
+            encoded: current.encoded.clone(),
+            had_versions: !current.record.versions.is_empty(),
+            item: self.item(slot, key, &current.record),
+        }
+    }
+
+    /// What a record adds to the tree of its slot; slots of hints have none.
+    pub(crate) fn item(&self, slot: Slot, key: &[u8], record: &Record) -> Item {
+        match slot.keeps_hints() || record.is_empty() {
+            true => Item::default(),
+            false => Item::new(&self.layout.spec().digest_key, slot, key, record),
+        }
+    }
+
     /// Keeps a changed record, unless it is too large. The one place that sees the old and the new state of every write.
     pub(crate) fn keep<S: Storage>(
         &mut self,
@@ -295,7 +307,10 @@ impl Shard {
         encoded.clear();
         new.encode(&mut encoded);
         let lsn = match encoded.len() {
-            0..=RECORD_BYTES => Ok(cx.store.apply(slot, &[Mutation::Put { key, record: &encoded, live }])),
+            0..=RECORD_BYTES => {
+                let sums = self.tree_changed(slot, key, live, before.item, self.item(slot, key, new), cx);
+                Ok(cx.store.apply(slot, &[Mutation::Put { key, record: &encoded, live, sums: &sums }]))
+            }
             _ => Err(RecordTooLarge),
         };
         self.scratch = encoded;

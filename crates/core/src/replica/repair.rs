@@ -74,7 +74,7 @@ impl Shard {
         let lines = self.lines(slot, cx.store);
         let mut changed = false;
         let mut highest = None;
-        let before = current.before();
+        let before = self.before(slot, key, &current);
         for stamped in records {
             let stamp = &stamped.stamp;
             if stamp.epoch != self.layout.epoch() || !self.lives.accept(stamp.sender, stamp.incarnation) {

@@ -36,6 +36,7 @@ impl Shard {
             return self.write_rejected(op, reason, cx);
         }
         let lines = self.lines(slot, cx.store);
+        let before = self.before(slot, &key, &current);
         let Some(clock) = self.clock.mint(cx.now) else {
             return self.write_rejected(op, Rejected::NotReady, cx);
         };
@@ -49,7 +50,6 @@ impl Shard {
             Basis::Causal(token) => Intent::Causal(token),
         };
         let payload = write.payload.clone();
-        let before = current.before();
         let existed = current.record.plain(cx.now.wall_ms).is_some();
         let input = MintInput { key: &key, me, lines: &lines, clock, intent, payload, epoch, canary };
         let mint = match version::mint(&mut current.record, input) {
@@ -137,7 +137,7 @@ impl Shard {
                 let body = Body::WriteAck { op, verdict: WriteVerdict::TooOld };
                 return self.send(from, Some(slot), 0, body, cx);
             }
-            let before = current.before();
+            let before = self.before(slot, &write.key, &current);
             current.record.join_write_with(&write, self.config.canary);
             let admitted = cx.store.admits().is_ok();
             let kept = admitted.then(|| self.keep(slot, &write.key, &before, &current.record, cx));

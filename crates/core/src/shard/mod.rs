@@ -15,10 +15,11 @@ use crate::{
         Asking,
         operation::{Members, Operations, Origin},
     },
+    exchange::tend::Tending,
     hlc::{Hlc, Now},
     ids::{Actor, Epoch, MemberNumber},
     layout::Layout,
-    limits::CELLS,
+    limits::{BUSY_OPERATIONS, CELLS},
     liveness::Liveness,
     lives::Lives,
     message::{Body, Message, OpId, ReplicaSet},
@@ -26,7 +27,7 @@ use crate::{
     replica::{Parked, Waiting},
     request::{Request, Ticket},
     slot::Slot,
-    storage::{Loaded, Storage},
+    storage::{Loaded, Page, Storage},
 };
 use alloc::{sync::Arc, vec::Vec};
 use smallvec::smallvec;
@@ -51,6 +52,7 @@ pub struct Shard {
     /// A layout that is not durable yet.
     pub(crate) layout_pending: Epoch,
     pub(crate) scratch: Vec<u8>,
+    pub(crate) tending: Tending,
 }
 
 /// What every step gets.
@@ -78,6 +80,7 @@ impl Shard {
             incarnation_pending: None,
             layout_pending: layout.epoch(),
             scratch: Vec::new(),
+            tending: Tending::default(),
             config,
             layout,
         }
@@ -105,8 +108,7 @@ impl Shard {
         let cx = &mut Context { now, store, out };
         match loaded {
             Loaded::Record(loaded) => self.loaded(loaded, cx),
-            // Nobody of this shard asks for pages.
-            Loaded::Page(_) => {}
+            Loaded::Page(page) => self.paged(page, cx),
         }
     }
 
@@ -128,6 +130,7 @@ impl Shard {
         for (op, member) in core::mem::take(&mut self.again) {
             self.offer_again(op, member, cx);
         }
+        self.tend(cx);
         for op in self.operations.expired(now.mono_ms) {
             self.timed_out(op, cx);
         }
@@ -196,6 +199,16 @@ impl Shard {
     /// Whether the own clock is off against two others.
     pub fn own_clock_skewed(&self) -> bool {
         self.liveness.own_skewed()
+    }
+
+    /// Whether background work should wait.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.operations.len() > BUSY_OPERATIONS
+    }
+
+    /// A page that somebody of this shard asked for.
+    fn paged<S: Storage>(&mut self, page: Page, cx: &mut Context<'_, S>) {
+        self.counted_page(&page, cx);
     }
 
     /// Numbers for metrics.

@@ -12,8 +12,9 @@ use clockwise_core::{
         Found, JobId, Loaded, LoadedRecord, Lookup, Mutation, Page, PageEnd, PageLimit, Probe, Refusal,
         Storage,
     },
+    tree::{Sum, Sums},
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Keeps everything in maps; durable when told so.
 #[derive(Default)]
@@ -22,6 +23,9 @@ pub struct Memory {
     tables: BTreeMap<(Slot, Vec<u8>), Bytes>,
     lines: BTreeMap<Slot, Bytes>,
     live: BTreeMap<Slot, i64>,
+    sums: BTreeMap<Slot, Sums>,
+    /// Slots whose sums nobody knows.
+    pub unknown: BTreeSet<Slot>,
     pub last: u64,
     pub durable: u64,
     /// Positions become durable at once.
@@ -93,13 +97,15 @@ impl Storage for Memory {
         self.last += 1;
         for mutation in mutations {
             match *mutation {
-                Mutation::Put { key, record, live } => {
+                Mutation::Put { key, record, live, sums } => {
+                    sums.iter().for_each(|sum| self.sums.entry(slot).or_default().add(*sum));
                     assert!(record.len() <= RECORD_BYTES, "the engine takes no larger record");
                     let record = Bytes::copy_from_slice(record);
                     self.records.insert((slot, key.to_vec()), (record, Lsn(self.last)));
                     *self.live.entry(slot).or_default() += i64::from(live);
                 }
-                Mutation::Forget { key, live } => {
+                Mutation::Forget { key, live, sums } => {
+                    sums.iter().for_each(|sum| self.sums.entry(slot).or_default().add(*sum));
                     self.records.remove(&(slot, key.to_vec()));
                     self.tables.remove(&(slot, key.to_vec()));
                     *self.live.entry(slot).or_default() += i64::from(live);
@@ -107,7 +113,13 @@ impl Storage for Memory {
                 Mutation::Lines(lines) => {
                     self.lines.insert(slot, Bytes::copy_from_slice(lines));
                 }
+                Mutation::Tree { live, sums } => {
+                    self.live.insert(slot, live as i64);
+                    self.sums.insert(slot, Sums::new(sums.to_vec()));
+                    self.unknown.remove(&slot);
+                }
                 Mutation::DropSlot => {
+                    self.sums.remove(&slot);
                     self.records.retain(|(of, _), _| *of != slot);
                     self.tables.retain(|(of, _), _| *of != slot);
                     self.live.remove(&slot);
@@ -126,6 +138,13 @@ impl Storage for Memory {
 
     fn live(&self, slot: Slot) -> u64 {
         self.live.get(&slot).map_or(0, |&live| live as u64)
+    }
+
+    fn sums(&self, slot: Slot) -> Option<&[Sum]> {
+        if self.unknown.contains(&slot) {
+            return None;
+        }
+        Some(self.sums.get(&slot).map_or(&[], Sums::list))
     }
 
     fn admits(&self) -> Result<(), Refusal> {

@@ -6,6 +6,7 @@ use clockwise_core::{
     ids::Lsn,
     slot::Slot,
     storage::{JobId, Lookup, Mutation, PageLimit, Refusal, Storage},
+    tree::Sum,
 };
 use clockwise_store::Engine;
 use std::{sync::Arc, time::Duration};
@@ -92,6 +93,10 @@ impl Storage for Store {
 
     fn live(&self, slot: Slot) -> u64 {
         self.engine.live(slot)
+    }
+
+    fn sums(&self, slot: Slot) -> Option<&[Sum]> {
+        self.engine.sums(slot)
     }
 
     fn admits(&self) -> Result<(), Refusal> {

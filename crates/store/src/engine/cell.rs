@@ -1,9 +1,12 @@
 //! One of a folder's 16 cells: memtables, tables and what is remembered per slot, all in memory or behind
 //! handles. Newest first: active memtable, frozen memtables, tables. Starts no work itself.
 
-use super::memtable::{self, Memtable};
+use super::{
+    memtable::{self, Memtable},
+    trees::Trees,
+};
 use crate::{
-    limits::LINES_BYTES,
+    limits::{LINES_BYTES, SLOT_SUMS},
     log::batch::{Applied, Change},
     manifest::{Manifest, SlotInfo},
     table::{KeyRef, Table},
@@ -14,6 +17,7 @@ use clockwise_core::{
     limits::{CELLS, KEY_BYTES, RECORD_BYTES, STORED_SLOTS},
     slot::Slot,
     storage::Mutation,
+    tree::Sum,
 };
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,6 +34,8 @@ pub(crate) struct Cell {
     pub(crate) tables: Vec<Arc<Table>>,
     /// Live keys by place of the slot.
     live: Vec<i64>,
+    /// Sums by place of the slot.
+    trees: Trees,
     /// By place of the slot. Usually empty, and looked at by every write: kept apart.
     lines: BTreeMap<usize, Bytes>,
     /// Dropped slots whose older entries may still be somewhere, with the position of the drop. Usually empty.
@@ -101,8 +107,10 @@ impl Cell {
     pub(crate) fn new(number: u16, manifest: Manifest, tables: Vec<Arc<Table>>) -> Cell {
         let mut live = vec![0; usize::from(STORED_SLOTS / CELLS)];
         let (mut lines, mut dropped) = (BTreeMap::new(), BTreeMap::new());
+        let mut trees = Trees::new();
         for info in &manifest.slots {
             live[place(info.slot)] = info.live;
+            trees.set(place(info.slot), info.sums.clone());
             lines.extend(info.lines.clone().map(|lines| (place(info.slot), lines)));
             dropped.extend((info.dropped.0 > 0).then_some((place(info.slot), info.dropped)));
         }
@@ -112,6 +120,7 @@ impl Cell {
             frozen: VecDeque::new(),
             tables,
             live,
+            trees,
             lines,
             dropped,
             drops_over: 0,
@@ -132,17 +141,36 @@ impl Cell {
         self.live[place(slot)].max(0) as u64
     }
 
+    /// The slot's sums, if they are known.
+    pub(crate) fn sums(&self, slot: Slot) -> Option<&[Sum]> {
+        self.trees.get(place(slot))
+    }
+
+    /// The slot's sums may be wrong from now on.
+    pub(crate) fn distrust(&mut self, slot: Slot) {
+        if !slot.keeps_hints() {
+            self.trees.set(place(slot), None);
+        }
+    }
+
     /// Applies a mutation to memory.
     #[inline]
     pub(crate) fn apply(&mut self, seed: u64, slot: Slot, mutation: Mutation<'_>, lsn: Lsn) {
         match mutation {
-            Mutation::Put { key, record, live } => {
+            Mutation::Put { key, record, live, sums } => {
                 assert!(key.len() <= KEY_BYTES && record.len() <= RECORD_BYTES, "core keeps these limits");
                 self.change(seed, KeyRef { slot, key }, Some(record), live, lsn);
+                self.trees.add(place(slot), sums);
             }
-            Mutation::Forget { key, live } => {
+            Mutation::Forget { key, live, sums } => {
                 assert!(key.len() <= KEY_BYTES, "core keeps this limit");
                 self.change(seed, KeyRef { slot, key }, None, live, lsn);
+                self.trees.add(place(slot), sums);
+            }
+            Mutation::Tree { live, sums } => {
+                self.live[place(slot)] = live as i64;
+                self.trees.set(place(slot), Some(Arc::new(sums.to_vec())));
+                self.active.touch(lsn);
             }
             Mutation::Lines(lines) => {
                 assert!(lines.len() <= LINES_BYTES, "a slot's lines are short");
@@ -153,6 +181,7 @@ impl Cell {
                 self.active.drop_slot(slot, lsn);
                 self.dropped.insert(place(slot), lsn);
                 self.live[place(slot)] = 0;
+                self.trees.set(place(slot), Some(Arc::default()));
             }
         }
     }
@@ -209,8 +238,15 @@ impl Cell {
         }
         for change in &applied.changes {
             let mutation = match change {
-                Change::Put { key, record, live } => Mutation::Put { key, record, live: *live },
-                Change::Forget { key, live } => Mutation::Forget { key, live: *live },
+                Change::Put { key, record, live, sums } => {
+                    let sums = self.believe(applied.slot, sums.as_deref());
+                    Mutation::Put { key, record, live: *live, sums }
+                }
+                Change::Forget { key, live, sums } => {
+                    let sums = self.believe(applied.slot, sums.as_deref());
+                    Mutation::Forget { key, live: *live, sums }
+                }
+                Change::Tree { live, sums } => Mutation::Tree { live: *live, sums },
                 Change::Lines(lines) if lines.len() > LINES_BYTES => continue,
                 Change::Lines(lines) => Mutation::Lines(lines),
                 Change::DropSlot => Mutation::DropSlot,
@@ -220,6 +256,14 @@ impl Cell {
         // An empty list of changes has a position as well.
         self.active.touch(applied.lsn);
         true
+    }
+
+    /// The deltas of a replayed change. An old log has none: then nobody knows the sums any more.
+    fn believe<'a>(&mut self, slot: Slot, sums: Option<&'a [Sum]>) -> &'a [Sum] {
+        if sums.is_none() {
+            self.distrust(slot);
+        }
+        sums.unwrap_or_default()
     }
 
     /// What memory knows of a key, and whether it is in a memtable at all.
@@ -239,8 +283,10 @@ impl Cell {
             let slot = self.slot_at(at)?;
             let lines = self.lines.get(&at).cloned();
             let dropped = self.dropped.get(&at).copied().unwrap_or_default();
-            let worth = live != 0 || lines.is_some() || dropped.0 > 0;
-            worth.then_some(SlotInfo { slot, live, lines, dropped })
+            let sums = self.trees.shared(at).filter(|sums| sums.len() <= SLOT_SUMS);
+            let tree = sums.as_ref().is_none_or(|sums| !sums.is_empty());
+            let worth = live != 0 || lines.is_some() || dropped.0 > 0 || tree;
+            worth.then_some(SlotInfo { slot, live, lines, dropped, sums })
         });
         let slots = Arc::new(remembered.collect());
         self.frozen.push_front(Arc::new(Frozen { memtable, oldest_mark: self.oldest_mark, slots }));

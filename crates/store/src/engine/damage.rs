@@ -39,7 +39,17 @@ impl Engine {
     pub(crate) fn begin_damaged(&mut self, ranges: &[SlotRange]) {
         let (shards, shard) = (self.settings.shards, self.shard);
         let own = |range: &&SlotRange| usize::from(range.first.cell()) % shards == shard;
-        self.damages.found.extend(ranges.iter().filter(own));
+        let own: Vec<SlotRange> = ranges.iter().filter(own).copied().collect();
+        self.distrust(&own);
+        self.damages.found.extend(own);
+    }
+
+    /// What cannot be read counts in sums that were kept by writing: they are to be counted anew.
+    fn distrust(&mut self, ranges: &[SlotRange]) {
+        for slot in ranges.iter().flat_map(|range| range.slots()) {
+            let place = self.place(slot);
+            self.cells[place].distrust(slot);
+        }
     }
 
     /// A table answered that it is damaged; `slot` is that of the key that was looked for, if it was a lookup.
@@ -82,6 +92,7 @@ impl Engine {
             return;
         }
         self.stats.damaged_tables += 1;
+        self.distrust(&ranges);
         self.damages.found.extend_from_slice(&ranges);
         self.damages.known.insert(owner, Some(ranges));
     }

@@ -18,7 +18,7 @@ const SECOND_COPY: usize = 2048;
 /// Bytes of one copy.
 const COPY_BYTES: usize = 48;
 /// Version byte of the format.
-pub(super) const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 2;
 /// Zeros are written in pieces of this many bytes.
 const ZEROS_BYTES: usize = 256 * 1024;
 

@@ -146,8 +146,8 @@ impl Writing {
                 }
                 let key = key(work.key);
                 let change = match &work.record {
-                    Some(record) => Mutation::Put { key: &key, record, live: 0 },
-                    None => Mutation::Forget { key: &key, live: 0 },
+                    Some(record) => Mutation::Put { key: &key, record, live: 0, sums: &[] },
+                    None => Mutation::Forget { key: &key, live: 0, sums: &[] },
                 };
                 self.engines[shard].apply(work.slot, &[change, Mutation::Lines(&work.lines)]);
                 serial += 1;

@@ -3,7 +3,7 @@
 //! format version.
 
 use crate::harness::{Change, Op, Server, small};
-use clockwise_core::{slot::Slot, storage::Storage};
+use clockwise_core::{slot::Slot, storage::Storage, tree::Sum};
 use clockwise_store::{Disk, SimDisk, meta, table};
 use std::{fmt::Write, path::PathBuf, sync::Arc};
 
@@ -43,15 +43,19 @@ fn folder() -> SimDisk {
 
 /// What is written today, by format and version.
 const FILES: [(&str, &str); 4] = [
-    ("log.v1", "log/0000000000000001.log"),
+    ("log.v2", "log/0000000000000001.log"),
     ("sstable.v2", "cells/00-000000000001.sst"),
-    ("manifest.v2", "cells/00.manifest"),
+    ("manifest.v3", "cells/00.manifest"),
     ("meta.v1", "identity.meta"),
 ];
 
 /// Older versions of the same.
-const OLDER: [(&str, &str); 2] =
-    [("sstable.v1", "cells/00-000000000001.sst"), ("manifest.v1", "cells/00.manifest")];
+const OLDER: [(&str, &str); 4] = [
+    ("sstable.v1", "cells/00-000000000001.sst"),
+    ("manifest.v1", "cells/00.manifest"),
+    ("manifest.v2", "cells/00.manifest"),
+    ("log.v1", "log/0000000000000001.log"),
+];
 
 fn golden(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/{name}.hex"))
@@ -94,16 +98,20 @@ fn golden_bytes_are_written() {
 
 #[test]
 fn golden_bytes_are_read() {
-    read_golden(&[]);
+    let sums = read_golden(&[]).expect("they were written");
+    assert!(!sums.is_empty());
 }
 
 #[test]
 fn every_older_version_is_read() {
-    read_golden(&OLDER);
+    // What was written without sums has none.
+    for older in [&OLDER[..2], &OLDER[2..3], &OLDER[3..]] {
+        assert_eq!(read_golden(older), None, "{older:?}");
+    }
 }
 
 /// Opens the folder of the golden files, some of them replaced by older versions.
-fn read_golden(older: &[(&str, &str)]) {
+fn read_golden(older: &[(&str, &str)]) -> Option<Vec<Sum>> {
     let disk = SimDisk::new(2);
     disk.create_dir("log").expect("no fault");
     disk.create_dir("cells").expect("no fault");
@@ -125,6 +133,7 @@ fn read_golden(older: &[(&str, &str)]) {
     assert_eq!((get("pear"), get("gone")), (None, None));
     assert_eq!(server.engines[0].live(slot()), 3);
     assert_eq!(server.engines[0].lines(slot()).as_deref(), Some(&b"newer"[..]));
+    server.engines[0].sums(slot()).map(<[Sum]>::to_vec)
 }
 
 #[test]

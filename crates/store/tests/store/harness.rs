@@ -6,6 +6,7 @@ use clockwise_core::{
     ids::Lsn,
     slot::Slot,
     storage::{LoadError, Loaded, LoadedRecord, Lookup, Mutation, Page, Storage},
+    tree::Sum,
 };
 use clockwise_store::{
     Disk, Engine, Job, JobDone, Log, LogError, OpenError, Opened, Options, RecoveryReport, open,
@@ -64,7 +65,9 @@ impl Server {
     }
 
     pub fn apply(&mut self, op: &Op) -> Lsn {
-        let mutations: Vec<Mutation<'_>> = op.changes.iter().map(Change::mutation).collect();
+        let sums: Vec<Vec<Sum>> = op.changes.iter().map(Change::sums).collect();
+        let changes = op.changes.iter().zip(&sums);
+        let mutations: Vec<Mutation<'_>> = changes.map(|(change, sums)| change.mutation(sums)).collect();
         self.engine(op.slot).apply(op.slot, &mutations)
     }
 
@@ -163,12 +166,29 @@ pub enum Change {
 }
 
 impl Change {
-    fn mutation(&self) -> Mutation<'_> {
+    fn mutation<'a>(&'a self, sums: &'a [Sum]) -> Mutation<'a> {
         match self {
-            Change::Put(key, record, live) => Mutation::Put { key, record, live: *live },
-            Change::Forget(key, live) => Mutation::Forget { key, live: *live },
+            Change::Put(key, record, live) => Mutation::Put { key, record, live: *live, sums },
+            Change::Forget(key, live) => Mutation::Forget { key, live: *live, sums },
             Change::Lines(lines) => Mutation::Lines(lines),
             Change::DropSlot => Mutation::DropSlot,
+        }
+    }
+
+    /// What the change adds to the sums of its slot: something of its own, for most.
+    fn sums(&self) -> Vec<Sum> {
+        let (key, text) = match self {
+            Change::Put(key, record, _) => (key, record),
+            Change::Forget(key, _) => (key, key),
+            Change::Lines(_) | Change::DropSlot => return Vec::new(),
+        };
+        let value =
+            text.iter().fold(1, |sum: u128, &byte| sum.wrapping_mul(0x1_0000_01b3).wrapping_add(byte.into()));
+        let leaf = Sum { name: 16 + u64::from(crc32c::crc32c(key) % 16), value };
+        match value % 3 {
+            0 => Vec::new(),
+            1 => vec![leaf],
+            _ => vec![leaf, Sum { name: (1 << 20) + (value as u64 % 5), value: value.wrapping_neg() }],
         }
     }
 }
@@ -186,12 +206,17 @@ pub struct State {
     pub records: BTreeMap<(u16, Vec<u8>), Vec<u8>>,
     pub live: BTreeMap<u16, i64>,
     pub lines: BTreeMap<u16, Vec<u8>>,
+    pub sums: BTreeMap<(u16, u64), u128>,
 }
 
 impl State {
     pub fn apply(&mut self, op: &Op) {
         let slot = op.slot.number();
         for change in &op.changes {
+            for Sum { name, value } in change.sums() {
+                let sum = self.sums.entry((slot, name)).or_default();
+                *sum = sum.wrapping_add(value);
+            }
             let live: i64 = match change {
                 Change::Put(key, record, live) => {
                     self.records.insert((slot, key.clone()), record.clone());
@@ -207,6 +232,7 @@ impl State {
                 }
                 Change::DropSlot => {
                     self.records.retain(|(of, _), _| *of != slot);
+                    self.sums.retain(|(of, _), _| *of != slot);
                     -self.live.get(&slot).copied().unwrap_or_default()
                 }
             };
@@ -281,6 +307,9 @@ pub fn dump(server: &mut Server) -> Result<BTreeMap<u16, State>, LoadError> {
         if let Some(lines) = engine.lines(slot) {
             state.lines.insert(slot.number(), lines.to_vec());
         }
+        for sum in engine.sums(slot).into_iter().flatten() {
+            state.sums.insert((slot.number(), sum.name), sum.value);
+        }
         let live = engine.live(slot);
         if live > 0 {
             state.live.insert(slot.number(), live as i64);
@@ -340,6 +369,7 @@ impl History {
 pub fn visible(state: &State) -> State {
     let mut state = state.clone();
     state.live.retain(|_, live| *live > 0);
+    state.sums.retain(|_, sum| *sum != 0);
     state
 }
 
@@ -350,5 +380,6 @@ pub fn show(state: &State) -> String {
         state.records.iter().map(|((slot, key), value)| format!("{slot} {}: {}", text(key), text(value)));
     let lines = state.lines.iter().map(|(slot, lines)| format!("{slot} lines: {}", text(lines)));
     let live = state.live.iter().map(|(slot, live)| format!("{slot} live: {live}"));
-    records.chain(lines).chain(live).collect::<Vec<_>>().join("\n")
+    let sums = state.sums.iter().map(|((slot, name), sum)| format!("{slot} sum {name}: {sum:x}"));
+    records.chain(lines).chain(live).chain(sums).collect::<Vec<_>>().join("\n")
 }
