@@ -320,6 +320,7 @@ impl ShardState {
                     durability: self.shared.settings.durability,
                     clock_floor: life.clock_floor,
                     clock_reserved: life.clock_reserved,
+                    hints: self.shared.hint_budget(),
                     canary: Default::default(),
                 };
                 self.core = Some(Shard::new(config, Arc::clone(&layout)));
