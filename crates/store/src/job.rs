@@ -7,7 +7,7 @@ use crate::{
     disk::{Disk, Space, remove_if_there},
     manifest::{self, Manifest},
     meta,
-    table::{Damage, MergeError, Table},
+    table::{Damage, Table},
 };
 use std::{io, sync::Arc};
 
@@ -19,7 +19,7 @@ mod read;
 
 pub(crate) use checkpoint::CheckpointJob;
 pub use compact::CompactionFilter;
-pub(crate) use compact::{CompactJob, CompactPlan};
+pub(crate) use compact::{CompactDone, CompactJob, CompactPlan};
 pub(crate) use flush::{FlushDone, FlushJob, Flushing};
 pub(crate) use free::FreeJob;
 pub(crate) use read::{ReadDone, ReadJob};
@@ -55,6 +55,38 @@ pub enum JobKind {
     Remove,
 }
 
+/// Which jobs should not wait for each other: whoever runs jobs has threads for each of these.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Lane {
+    /// Cold reads. Each waits for the disk, so many should be in flight at a time.
+    Read,
+    /// What memory waits for: flushes, what makes them visible, and short work of the disk.
+    Flush,
+    /// Merges, which nobody waits for; see [`Job::is_patient`].
+    Merge,
+    /// Giving memory back, which is done in moments.
+    Free,
+}
+
+impl Lane {
+    /// All of them; the place of a lane is its number.
+    pub const ALL: [Lane; 4] = [Lane::Read, Lane::Flush, Lane::Merge, Lane::Free];
+}
+
+impl JobKind {
+    /// Where it runs.
+    pub fn lane(self) -> Lane {
+        match self {
+            JobKind::Read => Lane::Read,
+            JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => {
+                Lane::Flush
+            }
+            JobKind::Compact | JobKind::Survey => Lane::Merge,
+            JobKind::Free => Lane::Free,
+        }
+    }
+}
+
 /// The result of a job, for the engine that gave it.
 pub struct JobDone {
     pub(crate) shard: usize,
@@ -76,23 +108,17 @@ pub(crate) enum Work {
     Survey(Arc<Table>),
 }
 
-/// A merged table (`None` if nothing is left), or what stopped the merge: a table, or else a write.
-pub(crate) type CompactResult = Result<Option<Arc<Table>>, Option<MergeError>>;
-
 pub(crate) enum Done {
     Read(ReadDone),
     Flush(Vec<FlushDone>),
     /// A merge that goes on.
     Compacting(Box<CompactJob>),
-    /// Memory is given back, and there is more.
-    Freeing(FreeJob),
-    Freed,
-    Compact {
-        cell: u16,
-        inputs: Vec<Arc<Table>>,
-        result: CompactResult,
-        filtered: u64,
+    /// So much memory was given back, in bytes; there may be more.
+    Freeing {
+        rest: Option<FreeJob>,
+        bytes: usize,
     },
+    Compact(CompactDone),
     Install {
         cells: Vec<u16>,
         result: io::Result<()>,
