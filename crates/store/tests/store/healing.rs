@@ -7,10 +7,16 @@ use crate::{
 };
 use clockwise_core::{slot::Slot, storage::LoadError};
 use clockwise_store::{
-    Disk, DiskFile, OpenError, Options, ScanRange, SimDisk, Space,
+    Disk, DiskFile, JobKind, OpenError, Options, ScanRange, SimDisk, Space,
     check::{What, check},
 };
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 /// Of cell 0.
 fn slot(place: u16) -> Slot {
@@ -43,26 +49,41 @@ fn outgrow(server: &mut Server) {
     }
 }
 
-/// A disk of which some files cannot be read.
+/// A disk of which one file cannot be read.
 struct Bad {
     disk: SimDisk,
     path: String,
     errno: i32,
-    /// Whether they cannot be opened either.
+    /// Whether it cannot be opened either.
     closed: bool,
+    /// While this is set, what is read of all files is wrong.
+    wrong: Arc<AtomicBool>,
 }
 
-struct BadFile(Box<dyn DiskFile>, i32);
+struct BadFile {
+    file: Box<dyn DiskFile>,
+    errno: Option<i32>,
+    wrong: Arc<AtomicBool>,
+}
+
+impl Bad {
+    fn new(disk: &SimDisk, path: &str, errno: i32, closed: bool) -> Bad {
+        Bad { disk: disk.clone(), path: path.to_owned(), errno, closed, wrong: Arc::default() }
+    }
+}
 
 impl Disk for Bad {
     fn create(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
-        self.disk.create(path)
+        let file = self.disk.create(path)?;
+        Ok(Box::new(BadFile { file, errno: None, wrong: Arc::clone(&self.wrong) }))
     }
     fn open(&self, path: &str) -> io::Result<Box<dyn DiskFile>> {
         match self.disk.open(path)? {
             _ if path == self.path && self.closed => Err(io::Error::from_raw_os_error(self.errno)),
-            file if path == self.path => Ok(Box::new(BadFile(file, self.errno))),
-            file => Ok(file),
+            file => {
+                let errno = (path == self.path).then_some(self.errno);
+                Ok(Box::new(BadFile { file, errno, wrong: Arc::clone(&self.wrong) }))
+            }
         }
     }
     fn list(&self, dir: &str) -> io::Result<Vec<String>> {
@@ -89,20 +110,27 @@ impl Disk for Bad {
 }
 
 impl DiskFile for BadFile {
-    fn read_at(&self, _buffer: &mut [u8], _offset: u64) -> io::Result<usize> {
-        Err(io::Error::from_raw_os_error(self.1))
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if let Some(errno) = self.errno {
+            return Err(io::Error::from_raw_os_error(errno));
+        }
+        let read = self.file.read_at(buffer, offset)?;
+        if self.wrong.load(Relaxed) {
+            buffer[read / 2] ^= 1;
+        }
+        Ok(read)
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_at(bytes, offset)
+        self.file.write_at(bytes, offset)
     }
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.file.len()
     }
     fn set_len(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.file.set_len(length)
     }
     fn sync(&self) -> io::Result<()> {
-        self.0.sync()
+        self.file.sync()
     }
 }
 
@@ -113,7 +141,7 @@ const EMFILE: i32 = 24;
 fn an_unreadable_table_is_damage_and_no_reason_to_stay_closed() {
     for closed in [false, true] {
         let (disk, path) = wide_table();
-        let bad = |errno| Arc::new(Bad { disk: disk.clone(), path: path.clone(), errno, closed });
+        let bad = |errno| Arc::new(Bad::new(&disk, &path, errno, closed));
         let report = check(&*bad(EIO)).expect("the disk answers for the rest");
         assert_eq!((&*report.damage[0].path, report.damage[0].what), (&*path, What::TableUnreadable));
         let all: Vec<Slot> = (0..60).map(slot).collect();
@@ -158,7 +186,7 @@ fn a_broken_table_goes_when_all_its_slots_were_dropped() {
             disk.truncate(&path, 100);
             Arc::new(disk.clone())
         } else {
-            Arc::new(Bad { disk: disk.clone(), path: path.clone(), errno: EIO, closed: false })
+            Arc::new(Bad::new(&disk, &path, EIO, false))
         };
         let mut server = Server::open(Arc::clone(&bad), &small(1)).expect("opens");
         drop_slots(&mut server, (0..60).filter(|&place| place != 30).map(slot));
@@ -260,4 +288,35 @@ fn an_unsynced_drop_heals_nothing() {
     disk.power_loss();
     let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("opens");
     assert_eq!(server.get(bad[0], b"key"), Err(LoadError::Damaged), "the drop was lost");
+}
+
+#[test]
+fn a_table_that_only_a_merge_finds_damaged_is_left_alone() {
+    let disk = Arc::new(Bad::new(&SimDisk::new(1), "", EIO, false));
+    let mut server = Server::open(disk.clone(), &small(1)).expect("an empty disk opens");
+    let (mut merges, mut surveys) = (0, 0);
+    for round in 0..6u8 {
+        server.apply(&put(slot(0), &[round], vec![round; 1_000]));
+        server.commit().expect("no fault");
+        server.engines[0].freeze_all();
+        let (mut jobs, mut loaded) = (Vec::new(), Vec::new());
+        loop {
+            server.engines[0].take_jobs(&mut jobs);
+            let Some(job) = jobs.pop() else { break };
+            merges += u32::from(job.kind() == JobKind::Compact);
+            surveys += u32::from(job.kind() == JobKind::Survey);
+            disk.wrong.store(job.kind() == JobKind::Compact, Relaxed);
+            let done = job.run(&*disk);
+            disk.wrong.store(false, Relaxed);
+            server.engines[0].on_job_done(done, &mut loaded);
+        }
+    }
+    let stats = server.engines[0].stats();
+    assert_eq!((merges, surveys, stats.failed_jobs, stats.damaged_tables), (1, 1, 1, 1), "{stats:?}");
+    assert_eq!(reported(&mut server), [], "every block is sound");
+    for round in 0..6 {
+        assert!(server.get(slot(0), &[round]).expect("sound").is_some());
+    }
+    drop_slots(&mut server, [slot(0)]);
+    assert_eq!((server.engines[0].stats().tables, server.engines[0].stats().damaged_tables), (0, 0));
 }
