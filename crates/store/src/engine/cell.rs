@@ -12,7 +12,7 @@ use crate::{
 use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
-    limits::{CELLS, KEY_BYTES, RECORD_BYTES, SLOTS},
+    limits::{CELLS, KEY_BYTES, RECORD_BYTES, STORED_SLOTS},
     slot::Slot,
     storage::Mutation,
 };
@@ -100,7 +100,7 @@ fn place(slot: Slot) -> usize {
 impl Cell {
     /// A cell as its manifest describes it.
     pub(crate) fn new(number: u16, manifest: Manifest, tables: Vec<Arc<Table>>) -> Cell {
-        let mut live = vec![0; usize::from(SLOTS / CELLS)];
+        let mut live = vec![0; usize::from(STORED_SLOTS / CELLS)];
         let (mut lines, mut dropped) = (BTreeMap::new(), BTreeMap::new());
         for info in &manifest.slots {
             live[place(info.slot)] = info.live;
@@ -188,7 +188,7 @@ impl Cell {
     }
 
     fn slot_at(&self, place: usize) -> Option<Slot> {
-        Slot::new(place as u16 * CELLS + self.number)
+        Slot::stored(place as u16 * CELLS + self.number)
     }
 
     /// Forgets drops that hide nothing any more. Looks once at each table that is older than one of them.

@@ -11,7 +11,11 @@ use crate::{
     table::{Entries, KeyRef, Merge, Stream, Table, Value},
 };
 use bytes::Bytes;
-use clockwise_core::{ids::Lsn, slot::Slot, storage::LoadError};
+use clockwise_core::{
+    ids::Lsn,
+    slot::Slot,
+    storage::{LoadError, PageLimit},
+};
 use std::{sync::Arc, vec::IntoIter};
 
 /// What to read: slots of one cell, in order.
@@ -193,14 +197,23 @@ impl Scan {
     /// Appends the next keys with their records, until this many bytes are there or the range ends; false at its end.
     /// Waits for the disk. After an error the scan goes nowhere: what could not be read is not skipped.
     pub fn next_page(&mut self, bytes: usize, page: &mut Vec<Scanned>) -> Result<bool, LoadError> {
-        let result = self.go_on(bytes, page);
+        self.next_page_of(PageLimit { records: usize::MAX, bytes }, page)
+    }
+
+    /// [`Scan::next_page`], with a bound on the number of records too.
+    pub(crate) fn next_page_of(
+        &mut self,
+        limit: PageLimit,
+        page: &mut Vec<Scanned>,
+    ) -> Result<bool, LoadError> {
+        let result = self.go_on(limit, page);
         if let Err(error) = result {
             self.state = State::Stopped(error);
         }
         result
     }
 
-    fn go_on(&mut self, bytes: usize, page: &mut Vec<Scanned>) -> Result<bool, LoadError> {
+    fn go_on(&mut self, limit: PageLimit, page: &mut Vec<Scanned>) -> Result<bool, LoadError> {
         let merge = match &mut self.state {
             State::Stopped(error) => return Err(*error),
             State::Going(merge) => merge,
@@ -208,11 +221,12 @@ impl Scan {
                 let mut inputs = std::mem::take(inputs);
                 inputs.iter_mut().for_each(|input| input.source.sort(&input.bounds.range));
                 self.state = State::Going(Merge::new(inputs).map_err(|stopped| stopped.error)?);
-                return self.go_on(bytes, page);
+                return self.go_on(limit, page);
             }
         };
         let mut taken = 0;
-        while taken < bytes {
+        let records = page.len().saturating_add(limit.records);
+        while taken < limit.bytes && page.len() < records {
             let Some(next) = merge.next_entry().map_err(|stopped| stopped.error)? else { return Ok(false) };
             if let (Value::Record(record), Some(key)) = (next.value, KeyRef::parse(next.key)) {
                 taken += next.key.len() + record.len();

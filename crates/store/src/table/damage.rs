@@ -72,5 +72,5 @@ fn slot(stored: &[u8]) -> Option<Slot> {
 fn last_slot_before(fence: &[u8]) -> Option<Slot> {
     let key = KeyRef::parse(fence)?;
     // A fence that is all slot has the slot's first key behind it.
-    if key.key.is_empty() { Slot::new(key.slot.number().checked_sub(CELLS)?) } else { Some(key.slot) }
+    if key.key.is_empty() { Slot::stored(key.slot.number().checked_sub(CELLS)?) } else { Some(key.slot) }
 }

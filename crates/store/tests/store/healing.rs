@@ -146,7 +146,7 @@ fn an_unreadable_table_is_damage_and_no_reason_to_stay_closed() {
         assert_eq!((&*report.damage[0].path, report.damage[0].what), (&*path, What::TableUnreadable));
         let all: Vec<Slot> = (0..60).map(slot).collect();
         let mut server = Server::open(bad(EIO), &small(1)).expect("the other tables are sound");
-        assert_eq!(server.report.damaged_tables, [path.clone()]);
+        assert_eq!(server.report.damaged_tables, std::slice::from_ref(&path));
         assert!(!server.report.clean && server.report.damaged_slots == all);
         assert_eq!(reported(&mut server), all);
         assert_eq!(server.engines[0].stats().damaged_tables, 1);
