@@ -116,7 +116,11 @@ pub(crate) enum Work {
 
 pub(crate) enum Done {
     Read(ReadDone),
-    Scan(Page),
+    Scan {
+        page: Page,
+        /// The table that ended it because it is damaged.
+        damaged: Option<u64>,
+    },
     Flush(Vec<FlushDone>),
     /// A merge that goes on.
     Compacting(Box<CompactJob>),
@@ -178,7 +182,7 @@ impl Job {
     pub fn run(self, disk: &dyn Disk) -> JobDone {
         let done = match self.work {
             Work::Read(job) => Done::Read(job.run()),
-            Work::Scan(job) => Done::Scan(job.run()),
+            Work::Scan(job) => job.run(),
             Work::Flush(job) => job.run(disk),
             Work::Compact(job) => job.run(disk),
             Work::Checkpoint(job) => Done::Checkpoint(job.run(disk)),

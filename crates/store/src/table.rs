@@ -13,7 +13,7 @@ use crate::{
 };
 use bloom::Bloom;
 use bytes::Bytes;
-use clockwise_core::storage::LoadError;
+use clockwise_core::{slot::Slot, storage::LoadError};
 use index::Index;
 use std::sync::Arc;
 
@@ -256,19 +256,24 @@ impl Table {
 
     /// Entries from the first one on.
     pub fn stream(self: &Arc<Table>) -> Stream {
-        self.stream_past(&Drops::default(), None)
+        self.stream_past(&Drops::default(), None, None)
     }
 
     /// Entries from the first one that is not before the key on.
     pub fn stream_from(self: &Arc<Table>, key: KeyRef<'_>) -> Stream {
-        self.stream_past(&Drops::default(), Some(key))
+        self.stream_past(&Drops::default(), Some(key), None)
     }
 
-    /// Entries from the first one, or the first one that is not before a key, on. Blocks of which everything was dropped are
-    /// neither read nor verified; of other blocks everything comes out.
-    pub(crate) fn stream_past(self: &Arc<Table>, drops: &Drops, from: Option<KeyRef<'_>>) -> Stream {
+    /// Entries from the first one, or the first one that is not before a key, on. Blocks of which everything was dropped, or
+    /// is behind the last slot, are neither read nor verified; of other blocks everything comes out.
+    pub(crate) fn stream_past(
+        self: &Arc<Table>,
+        drops: &Drops,
+        from: Option<KeyRef<'_>>,
+        last: Option<Slot>,
+    ) -> Stream {
         let drops = if drops.can_hide(self.info.newest) { drops.clone() } else { Drops::default() };
-        Stream::new(Arc::clone(self), drops, from)
+        Stream::new(Arc::clone(self), drops, from, last)
     }
 
     /// Reads every block and says whether all are good.

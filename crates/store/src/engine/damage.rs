@@ -1,4 +1,4 @@
-//! Damage that lookups and merges meet: the table is read through once, by a job, and the slots of all its bad blocks
+//! Damage that lookups, pages and merges meet: the table is read through once, by a job, and the slots of all its bad blocks
 //! are reported. What was reported is not reported again while the table is there.
 //!
 //! A damaged table is left out of merges, as nobody may take what cannot be read for absent. Once all slots of its bad
@@ -77,7 +77,7 @@ impl Engine {
         self.damages.found.extend(ranges.iter().filter(own));
     }
 
-    /// A lookup of a key of this slot ended at a table that is damaged.
+    /// A lookup of a key of this slot, or a page of it, ended at a table that is damaged.
     pub(super) fn note_damaged(&mut self, place: usize, owner: u64, slot: Slot) {
         let known = self.damages.known.get(&owner);
         let reported = |known: &Known| known.looking || known.ranges.iter().any(|range| range.contains(slot));

@@ -212,15 +212,18 @@ impl Engine {
         // A lookup or a slice makes no background work, and there are many of them.
         self.work_due |= !matches!(
             done,
-            Done::Read(_) | Done::Scan(_) | Done::Compacting(_) | Done::Freeing { rest: Some(_), .. }
+            Done::Read(_) | Done::Scan { .. } | Done::Compacting(_) | Done::Freeing { rest: Some(_), .. }
         );
         match done {
             Done::Read(read) => {
                 self.read_done(read, loaded);
             }
-            Done::Scan(page) => {
+            Done::Scan { page, damaged } => {
                 if page.result == Err(LoadError::Damaged) {
                     self.stats.damaged_reads += 1;
+                }
+                if let Some(owner) = damaged {
+                    self.note_damaged(self.place(page.slot), owner, page.slot);
                 }
                 loaded.push(Loaded::Page(page));
             }

@@ -8,7 +8,7 @@ use super::{Engine, cell::Frozen};
 use crate::{
     damage::SlotRange,
     drops::Drops,
-    table::{Entries, KeyRef, Merge, Stream, Table, Value},
+    table::{Entries, KeyRef, Merge, MergeError, Stream, Table, Value},
 };
 use bytes::Bytes;
 use clockwise_core::{
@@ -71,6 +71,9 @@ struct Input {
 /// A scan under way; see the module.
 pub struct Scan {
     state: State,
+    /// The names of its tables, which come behind so many memtables.
+    tables: Vec<u64>,
+    memtables: usize,
 }
 
 enum State {
@@ -78,7 +81,7 @@ enum State {
     Waiting(Vec<Input>),
     Going(Merge<Input>),
     /// What stopped it.
-    Stopped(LoadError),
+    Stopped(MergeError),
 }
 
 impl Engine {
@@ -100,12 +103,14 @@ impl Engine {
         inputs.extend(cell.frozen.iter().map(closed));
         let tables = cell.tables.iter().filter(|table| bounds.meets(table));
         let stream = |table: &Arc<Table>| {
-            let stream = table.stream_past(&bounds.drops, Some(bounds.range.from()));
+            let ScanRange { last, .. } = bounds.range;
+            let stream = table.stream_past(&bounds.drops, Some(bounds.range.from()), Some(last));
             input(Source::Table(Box::new(stream)), table.info().newest)
         };
-        inputs.extend(tables.map(stream));
+        let memtables = inputs.len();
+        inputs.extend(tables.clone().map(stream));
         self.stats.scans += 1;
-        Scan { state: State::Waiting(inputs) }
+        Scan { state: State::Waiting(inputs), tables: tables.map(|table| table.owner()).collect(), memtables }
     }
 }
 
@@ -206,28 +211,37 @@ impl Scan {
         limit: PageLimit,
         page: &mut Vec<Scanned>,
     ) -> Result<bool, LoadError> {
-        let result = self.go_on(limit, page);
-        if let Err(error) = result {
-            self.state = State::Stopped(error);
-        }
-        result
+        self.go_on(limit, page).map_err(|stopped| {
+            self.state = State::Stopped(stopped);
+            stopped.error
+        })
     }
 
-    fn go_on(&mut self, limit: PageLimit, page: &mut Vec<Scanned>) -> Result<bool, LoadError> {
+    /// The table that stopped it because it is damaged.
+    pub(crate) fn damaged_table(&self) -> Option<u64> {
+        match self.state {
+            State::Stopped(MergeError { input, error: LoadError::Damaged }) => {
+                self.tables.get(input.checked_sub(self.memtables)?).copied()
+            }
+            _ => None,
+        }
+    }
+
+    fn go_on(&mut self, limit: PageLimit, page: &mut Vec<Scanned>) -> Result<bool, MergeError> {
         let merge = match &mut self.state {
-            State::Stopped(error) => return Err(*error),
+            State::Stopped(stopped) => return Err(*stopped),
             State::Going(merge) => merge,
             State::Waiting(inputs) => {
                 let mut inputs = std::mem::take(inputs);
                 inputs.iter_mut().for_each(|input| input.source.sort(&input.bounds.range));
-                self.state = State::Going(Merge::new(inputs).map_err(|stopped| stopped.error)?);
+                self.state = State::Going(Merge::new(inputs)?);
                 return self.go_on(limit, page);
             }
         };
         let mut taken = 0;
         let records = page.len().saturating_add(limit.records);
         while taken < limit.bytes && page.len() < records {
-            let Some(next) = merge.next_entry().map_err(|stopped| stopped.error)? else { return Ok(false) };
+            let Some(next) = merge.next_entry()? else { return Ok(false) };
             if let (Value::Record(record), Some(key)) = (next.value, KeyRef::parse(next.key)) {
                 taken += next.key.len() + record.len();
                 page.push(Scanned { slot: key.slot, key: Bytes::copy_from_slice(key.key), record });

@@ -112,7 +112,7 @@ impl CompactJob {
         if self.begun.is_none() {
             let most = plan.inputs.iter().map(|table| table.info().entries).sum();
             let builder = Builder::new(disk, plan.cell, plan.number, most, plan.builder)?;
-            let streams = plan.inputs.iter().map(|table| table.stream_past(&plan.drops, None));
+            let streams = plan.inputs.iter().map(|table| table.stream_past(&plan.drops, None, None));
             self.begun = Some((Merge::new(streams)?, builder));
         }
         let Some((merge, builder)) = &mut self.begun else { return Ok(true) };

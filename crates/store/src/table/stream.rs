@@ -1,10 +1,10 @@
 //! Entries of a table in order, from the first one or from a key on, read in large pieces past the cache. Every
-//! block is verified; the first damaged one ends the stream with an error.
+//! block is verified; the first damaged one ends the stream with an error, behind all that comes before it.
 
 use super::{Entries, KeyRef, Place, Table, Value, block, index::Index};
 use crate::{drops::Drops, limits::STREAM_BYTES};
 use bytes::Bytes;
-use clockwise_core::storage::LoadError;
+use clockwise_core::{slot::Slot, storage::LoadError};
 use std::{collections::VecDeque, sync::Arc};
 
 /// What is read at once at first when a stream begins at a key, in bytes; it doubles with each piece, as a stream
@@ -22,11 +22,15 @@ pub struct Stream {
     piece_bytes: usize,
     block: Bytes,
     entry: usize,
+    /// What is wrong behind the piece that was read last.
+    stopped: Option<LoadError>,
 }
 
 /// The places of a table's blocks from one on, without those of which everything was dropped.
 pub(super) struct Places {
     drops: Drops,
+    /// Blocks that begin behind this slot are none of them.
+    last: Option<Slot>,
     /// The next block or partition of the index that is in memory.
     next: u32,
     /// Blocks of the partition that was read last.
@@ -35,8 +39,13 @@ pub(super) struct Places {
 
 impl Places {
     /// All blocks.
-    fn new(drops: Drops) -> Places {
-        Places { drops, next: 0, known: VecDeque::new() }
+    fn new(drops: Drops, last: Option<Slot>) -> Places {
+        Places { drops, last, next: 0, known: VecDeque::new() }
+    }
+
+    /// Whether all that is behind a fence is behind the last slot.
+    fn ends(&self, fence: &[u8]) -> bool {
+        self.last.is_some_and(|last| KeyRef::parse(fence).is_some_and(|key| key.slot > last))
     }
 
     /// Goes to the block that could hold a key.
@@ -72,6 +81,9 @@ impl Places {
             && let Some(place) = index.place(self.next)
         {
             let (fence, behind) = (index.fence(self.next), self.fence_behind(index));
+            if self.ends(fence) {
+                break;
+            }
             if self.skips(table, fence, behind) {
                 self.next += 1;
                 continue;
@@ -80,6 +92,9 @@ impl Places {
                 let blocks = table.read_partition(place)?;
                 for (at, (fence, block)) in blocks.iter().enumerate() {
                     let behind = blocks.get(at + 1).map(|(fence, _)| &fence[..]).or(behind);
+                    if self.ends(fence) {
+                        break;
+                    }
                     if !self.skips(table, fence, behind) {
                         self.known.push_back(*block);
                     }
@@ -111,7 +126,12 @@ impl Entries for Stream {
 
 impl Stream {
     /// A stream that begins at a key, or at the first entry.
-    pub(super) fn new(table: Arc<Table>, drops: Drops, from: Option<KeyRef<'_>>) -> Stream {
+    pub(super) fn new(
+        table: Arc<Table>,
+        drops: Drops,
+        from: Option<KeyRef<'_>>,
+        last: Option<Slot>,
+    ) -> Stream {
         // The index answers for keys within the table only.
         let inside = |key: &KeyRef<'_>| key.cmp_stored(&table.info.first).is_gt();
         let from = from.filter(inside).map(|key| {
@@ -120,8 +140,17 @@ impl Stream {
             stored
         });
         let piece_bytes = if from.is_some() { FIRST_PIECE_BYTES } else { STREAM_BYTES };
-        let places = Places::new(drops);
-        Stream { table, from, places, piece: VecDeque::new(), piece_bytes, block: Bytes::new(), entry: 0 }
+        let places = Places::new(drops, last);
+        Stream {
+            table,
+            from,
+            places,
+            piece: VecDeque::new(),
+            piece_bytes,
+            block: Bytes::new(),
+            entry: 0,
+            stopped: None,
+        }
     }
 
     /// See [`Entries::next`].
@@ -160,12 +189,24 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads the next blocks in one go; false behind the last.
+    /// Reads the next blocks in one go; false behind the last. What is wrong with one of them is an error only when those
+    /// before it were taken.
     fn read_piece(&mut self) -> Result<bool, LoadError> {
+        if let Some(error) = self.stopped {
+            return Err(error);
+        }
         let Some(first) = self.places.peek(&self.table)? else { return Ok(false) };
         let mut places = Vec::new();
         let mut end = first.offset;
-        while let Some(place) = self.places.peek(&self.table)? {
+        loop {
+            let place = match self.places.peek(&self.table) {
+                Ok(Some(place)) => place,
+                Ok(None) => break,
+                Err(error) => {
+                    self.stopped = Some(error);
+                    break;
+                }
+            };
             let bytes = (place.offset - first.offset) as usize + place.length as usize;
             if place.offset != end || (bytes > self.piece_bytes && !places.is_empty()) {
                 break;
@@ -174,13 +215,27 @@ impl Stream {
             places.push(place);
             self.places.skip();
         }
-        let bytes = self.table.read(first.offset, (end - first.offset) as usize)?;
+        let bytes = self.table.read(first.offset, (end - first.offset) as usize);
         for place in &places {
             let at = (place.offset - first.offset) as usize;
-            let sealed = &bytes[at..at + place.length as usize];
-            self.piece.push_back(self.table.open_block(*place, sealed)?);
+            let block = match &bytes {
+                Ok(bytes) => self.table.open_block(*place, &bytes[at..at + place.length as usize]),
+                // Perhaps only one of them.
+                Err(_) if places.len() > 1 => self.table.read_block(*place),
+                Err(error) => Err(*error),
+            };
+            match block {
+                Ok(block) => self.piece.push_back(block),
+                Err(error) => {
+                    self.stopped = Some(error);
+                    break;
+                }
+            }
         }
         self.piece_bytes = (2 * self.piece_bytes).min(STREAM_BYTES);
-        Ok(!places.is_empty())
+        match self.stopped {
+            Some(error) if self.piece.is_empty() => Err(error),
+            _ => Ok(true),
+        }
     }
 }

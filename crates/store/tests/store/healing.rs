@@ -5,7 +5,10 @@ use crate::{
     damage::{reported, wide_table},
     harness::{Change, Op, Server, small},
 };
-use clockwise_core::{slot::Slot, storage::LoadError};
+use clockwise_core::{
+    slot::Slot,
+    storage::{LoadError, PageLimit, Storage},
+};
 use clockwise_store::{
     Disk, DiskFile, JobKind, OpenError, Options, ScanRange, SimDisk, Space,
     check::{What, check},
@@ -319,4 +322,42 @@ fn a_table_that_only_a_merge_finds_damaged_is_left_alone() {
     }
     drop_slots(&mut server, [slot(0)]);
     assert_eq!((server.engines[0].stats().tables, server.engines[0].stats().damaged_tables), (0, 0));
+}
+
+#[test]
+fn a_scan_of_a_slot_minds_only_the_blocks_of_that_slot() {
+    for flat_index_bytes in [256, 1 << 20] {
+        let options = Options { flat_index_bytes, ..small(1) };
+        let (disk, _, bad) = with_bad_block(&options);
+        let mut server = Server::open(Arc::new(disk), &options).expect("opens");
+        let mut stopped = Vec::new();
+        for place in (0..60).map(slot) {
+            let mut page = Vec::new();
+            match server.engines[0].scan(ScanRange::slot(place)).next_page(1 << 20, &mut page) {
+                Ok(_) => assert_eq!(page.len(), 1, "{place:?}"),
+                Err(error) => {
+                    assert_eq!(error, LoadError::Damaged);
+                    stopped.push(place);
+                }
+            }
+        }
+        assert!(!stopped.is_empty() && stopped.iter().all(|slot| bad.contains(slot)), "{stopped:?}, {bad:?}");
+        assert!(
+            server.get(slot(59), b"key").is_ok() && reported(&mut server).is_empty(),
+            "nobody has told yet"
+        );
+        // A scan of everything comes up to the damage.
+        let mut page = Vec::new();
+        let whole = ScanRange { first: slot(0), last: slot(100), after: None };
+        let mut scan = server.engines[0].scan(whole);
+        assert_eq!(scan.next_page(1 << 20, &mut page), Err(LoadError::Damaged));
+        let before = (0..60).map(slot).filter(|place| *place < stopped[0]).count();
+        assert_eq!(page.len(), before);
+        // A page that is read by a job has it reported.
+        let limit = PageLimit { records: 10, bytes: 1_000 };
+        server.engines[0].page(stopped[0], None, limit);
+        server.settle();
+        assert_eq!(server.take_pages().pop().map(|page| page.result), Some(Err(LoadError::Damaged)));
+        assert_eq!(reported(&mut server), bad);
+    }
 }
