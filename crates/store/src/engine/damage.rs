@@ -46,6 +46,11 @@ impl Damages {
         self.known.remove(&owner);
     }
 
+    /// Whether nothing is known of any table, broken ones aside.
+    pub(super) fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
     /// Whether bad blocks or more are known of a table.
     pub(super) fn is_damaged(&self, table: &Table) -> bool {
         let damaged = |known: &Known| known.given_up || !known.ranges.is_empty();

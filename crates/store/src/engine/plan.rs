@@ -143,7 +143,11 @@ impl Engine {
             if cell.tables.len() < COMPACT_RUNS || cell.work.resting {
                 return None;
             }
-            let drops = cell.durable_drops(self.durable);
+            // Only damage asks for them.
+            let drops = match self.damages.is_empty() {
+                true => Drops::default(),
+                false => cell.durable_drops(self.durable),
+            };
             let run = |table: &Arc<Table>| Run {
                 bytes: table.info().file_bytes,
                 mergeable: self.damages.is_mergeable(table, &drops),
