@@ -27,13 +27,15 @@ pub enum Canary {
     ReadRepairNotAwaited,
     /// A replica serves messages of an older layout.
     StaleEpochAccepted,
+    /// Of the keys of a slot that differs, deleted ones are not listed.
+    ExchangeIgnoresTombstones,
     /// Recovery takes the torn tail of the commit log for good.
     TornTailAccepted,
 }
 
 impl Canary {
     /// Every bug, for the test that each of them is caught.
-    pub const ALL: [Canary; 11] = [
+    pub const ALL: [Canary; 12] = [
         Canary::AckBeforeSync,
         Canary::AckAtWMinusOne,
         Canary::CounterReset,
@@ -44,6 +46,7 @@ impl Canary {
         Canary::MarkNotAsked,
         Canary::ReadRepairNotAwaited,
         Canary::StaleEpochAccepted,
+        Canary::ExchangeIgnoresTombstones,
         Canary::TornTailAccepted,
     ];
 

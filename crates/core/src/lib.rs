@@ -13,6 +13,7 @@
 //! | [`storage`] | what core needs of a storage engine |
 //! | [`tree`] | the Merkle tree of a slot, as sums |
 //! | `replica` | the one door into storage: read, join, write one record |
+//! | [`hints`] | what a stand-in keeps for owners that are down |
 //! | `coordinator` | which replicas, how many answers, what to reply |
 //! | `liveness` | which peers answer, and whose clock is off |
 //! | [`shard`] | one shard of one server: all of the above behind `on_x` functions |
@@ -27,7 +28,8 @@ extern crate std;
 pub mod canary;
 mod clock;
 mod coordinator;
-mod exchange;
+pub mod exchange;
+pub mod hints;
 pub mod hlc;
 pub mod identity;
 pub mod ids;

@@ -24,6 +24,20 @@ pub const CLOCK_PAIRS: usize = 10;
 pub const REPLICAS: usize = 16;
 /// A slot has this many times N stand-ins, if there are so many servers.
 pub const STAND_INS_PER_REPLICA: usize = 2;
+/// Deliveries of hints that an owner works on at a time.
+pub const DELIVERIES: usize = 256;
+/// A delivery has no more writes when it has this many bytes.
+pub const DELIVERY_BYTES: usize = 64 * 1024;
+/// A delivery that is not answered for so long is made again, in milliseconds.
+pub const DELIVERY_TIMEOUT_MS: u64 = 5_000;
+/// Bytes of hints that are read at a time.
+pub const HINT_PAGE_BYTES: usize = 256 * 1024;
+/// Between two walks over the hints for an owner, in milliseconds.
+pub const HINT_REST_MS: u64 = 500;
+/// A sloppy write whose owners have not answered for so long counts on stand-ins, in milliseconds.
+pub const HEDGE_MS: u64 = 250;
+/// Most hints in one delivery.
+pub const DELIVERED_WRITES: usize = 256;
 /// Most members of a layout.
 pub const MEMBERS: usize = 4_096;
 /// Virtual nodes per unit of weight.
@@ -50,8 +64,34 @@ pub const TEND_RECORDS: usize = 1_000;
 pub const TEND_BYTES: usize = 256 * 1024;
 /// Pause between two slots that are counted in their turn, in milliseconds.
 pub const TEND_PAUSE_MS: u64 = 1_000;
+/// A slot that could not be read through is tried again after this, in milliseconds.
+pub const TEND_AGAIN_MS: u64 = 10_000;
 /// Slots that wait to be counted, and changes that a count may have to hold back: more are left for later.
 pub const TEND_WAITING: usize = 4_096;
+/// Slots whose roots are compared as one: neighbours in a cell.
+pub const EXCHANGE_GROUP: usize = 128;
+/// Slots that an exchange looks into at a time.
+pub const EXCHANGE_WINDOW: usize = 8;
+/// Exchanges that a shard answers at a time, pages and lists of records each.
+pub const EXCHANGE_SERVED: usize = 32;
+/// Sums of a slot, or names of sums, in one message; with more, all keys are compared.
+pub const EXCHANGE_SUMS: usize = 2_000;
+/// Keys in one list.
+pub const EXCHANGE_KEYS: usize = 512;
+/// Bytes of keys in one list, and of records in one answer, from which on there are no more.
+pub const EXCHANGE_BYTES: usize = 256 * 1024;
+/// Records that are asked for at a time.
+pub const EXCHANGE_RECORDS: usize = 64;
+/// Pause between two exchanges of a shard, in milliseconds.
+pub const EXCHANGE_PAUSE_MS: u64 = 100;
+/// An exchange in which nothing has moved for so long is given up, in milliseconds.
+pub const EXCHANGE_TIMEOUT_MS: u64 = 5_000;
+/// Bytes that an exchange of a shard may receive in a tick; a busy shard has an eighth.
+pub const EXCHANGE_TICK_BYTES: usize = 128 * 1024;
+/// Bytes that may have been saved up.
+pub const EXCHANGE_SAVED_BYTES: usize = 1024 * 1024;
+/// A slot whose sums are not known is compared key by key with each other owner, at most this often, in milliseconds.
+pub const EXCHANGE_WHOLE_MS: u64 = 60_000;
 /// Operations in flight per shard above which background work waits.
 pub const BUSY_OPERATIONS: usize = 512;
 /// Operations in flight per shard; more are refused before anything is done.

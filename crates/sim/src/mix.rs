@@ -162,6 +162,8 @@ pub(crate) struct Plan {
     pub(crate) majorities: bool,
     /// Lookups in a thousand that need the disk.
     pub(crate) cold_per_mille: u32,
+    /// Whether servers compare their slots all the time.
+    pub(crate) exchange: bool,
     /// How long a sync of the log takes.
     pub(crate) sync_us: (u64, u64),
 }
@@ -204,6 +206,7 @@ impl Plan {
             majorities: mix == Mix::Layout,
             cold_per_mille: [0, 20, 300][rng.usize(0..3)],
             sync_us: [(200, 2_000), (1_000, 20_000)][rng.usize(0..2)],
+            exchange: rng.bool(),
         }
     }
 }

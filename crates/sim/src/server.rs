@@ -11,6 +11,7 @@ use crate::{
 use bytes::Bytes;
 use clockwise_core::{
     canary::Canary,
+    hints::HintBudget,
     hlc::Hlc,
     identity::Identity,
     ids::{Lsn, MemberNumber, NodeId},
@@ -18,7 +19,7 @@ use clockwise_core::{
     message::Message,
     outbox::Outbox,
     request::{Request, Ticket},
-    shard::{Durability, LinkState, Shard, ShardConfig},
+    shard::{Durability, LinkState, Shard, ShardConfig, ShardStats},
     slot::Slot,
     storage::Loaded,
 };
@@ -98,6 +99,7 @@ pub(crate) struct Server {
     /// How many times slower than usual the disk is.
     pub(crate) disk_slowness: u64,
     shards: u16,
+    exchange: bool,
     canary: Canary,
 }
 
@@ -121,6 +123,8 @@ pub(crate) struct Build {
     pub(crate) node: NodeId,
     /// How many shards its processes have.
     pub(crate) shards: u16,
+    /// Whether its servers compare their slots all the time.
+    pub(crate) exchange: bool,
     /// A known bug.
     pub(crate) canary: Canary,
 }
@@ -142,6 +146,7 @@ impl Server {
             held: Vec::new(),
             disk_slowness: 1,
             shards: build.shards,
+            exchange: build.exchange,
             canary: build.canary,
         })
     }
@@ -168,6 +173,8 @@ impl Server {
                     durability: Durability::Sync,
                     clock_floor,
                     clock_reserved: identity.reserved,
+                    hints: HintBudget::default(),
+                    exchange: self.exchange,
                     canary: self.canary,
                 };
                 Unit { shard: Shard::new(config, layout.clone()), store, out: Outbox::default() }
@@ -199,6 +206,12 @@ impl Server {
             self.disk.save_identity(&Identity { clean: true, ..process.identity })?;
         }
         Ok(process.open)
+    }
+
+    /// Figures of the running shards.
+    pub(crate) fn stats(&self) -> impl Iterator<Item = ShardStats> + '_ {
+        let units = self.process.iter().flat_map(|process| &process.units);
+        units.map(|unit| unit.shard.stats())
     }
 
     /// Which shard owns a slot.

@@ -41,8 +41,13 @@ pub(crate) fn first_layout(servers: usize, replicas: u8, rng: &mut Rng) -> Layou
 /// A server with an empty folder of that layout.
 pub(crate) fn new_server(plan: &Plan, index: usize, layout: &Layout, rng: &mut Rng) -> Server {
     let member = &layout.spec().members[index];
-    let build =
-        Build { number: member.number, node: member.node, shards: plan.shards[index], canary: plan.canary };
+    let build = Build {
+        number: member.number,
+        node: member.node,
+        shards: plan.shards[index],
+        exchange: plan.exchange,
+        canary: plan.canary,
+    };
     let mut clock = Clock::default();
     let bound = plan.skew_us as i64;
     clock.jump(rng.i64(-bound..=bound), 0);

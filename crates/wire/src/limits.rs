@@ -1,7 +1,8 @@
 //! Every cap of this crate in one table, with the relations that must hold between them.
 
 use clockwise_core::limits::{
-    DOT_RANGES, KEY_BYTES, MEMBERS, NAME_BYTES, RECORD_BYTES, REPLICAS, TOKEN_BYTES, VALUE_BYTES,
+    self as core_limits, DOT_RANGES, KEY_BYTES, MEMBERS, NAME_BYTES, RECORD_BYTES, REPLICAS, TOKEN_BYTES,
+    VALUE_BYTES,
 };
 
 /// Most arguments of one command.
@@ -49,6 +50,14 @@ pub const REPAIR_RECORDS: usize = REPLICAS;
 pub const RECEIPT_ACKS: usize = 4 * REPLICAS;
 /// Most slot ranges in a count.
 pub const COUNT_RANGES: usize = 16_384;
+/// Most roots in one step of an exchange.
+pub const EXCHANGE_ROOTS: usize = 1_024;
+/// Most sums, or names of sums, in one step of an exchange.
+pub const EXCHANGE_SUMS: usize = core_limits::EXCHANGE_SUMS;
+/// Most keys in one list of an exchange.
+pub const EXCHANGE_KEYS: usize = core_limits::EXCHANGE_KEYS;
+/// Most records that are asked for, or answered, at a time in an exchange.
+pub const EXCHANGE_RECORDS: usize = core_limits::EXCHANGE_RECORDS;
 /// Longest encoded layout, in bytes.
 pub const LAYOUT_BYTES: usize = 8 * 1024 * 1024;
 /// Longest reason in a refused handshake, in bytes.

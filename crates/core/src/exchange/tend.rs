@@ -6,7 +6,7 @@
 //! for, and of the changes of those keys since. It answers no peer.
 
 use crate::{
-    limits::{TEND_BYTES, TEND_PAUSE_MS, TEND_RECORDS, TEND_WAITING},
+    limits::{TEND_AGAIN_MS, TEND_BYTES, TEND_PAUSE_MS, TEND_RECORDS, TEND_WAITING},
     outbox::Event,
     shard::{Context, Shard},
     slot::Slot,
@@ -14,7 +14,10 @@ use crate::{
     tree::{self, Deltas, Item, Sum, Sums},
     version::Record,
 };
-use alloc::{collections::BTreeSet, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 use bytes::Bytes;
 
 /// A change of a key that the page under way may or may not show.
@@ -47,6 +50,8 @@ pub(crate) struct Tending {
     /// The slot that was looked at last, in its turn.
     last: u16,
     next_ms: u64,
+    /// Slots that cannot be read, and when to try again.
+    unreadable: BTreeMap<Slot, u64>,
     /// What is counted is waited for: no pause behind it.
     urgent: bool,
     /// Slots counted so far.
@@ -64,11 +69,6 @@ impl Tending {
     /// Slots that wait to be counted before all others.
     pub(crate) fn waiting(&self) -> usize {
         self.due.len()
-    }
-
-    /// The count that is under way is void: the slot was emptied, or the layout is another one.
-    pub(crate) fn forget(&mut self) {
-        self.count = None;
     }
 }
 
@@ -150,7 +150,11 @@ impl Shard {
         let shards = self.config.shards;
         let after = self.tending.last;
         let own = |slot: &Slot| slot.cell() % shards == self.config.shard;
-        let unknown = Slot::all().filter(own).find(|&slot| cx.store.sums(slot).is_none());
+        self.tending.unreadable.retain(|_, until_ms| cx.now.mono_ms < *until_ms);
+        let unreadable = &self.tending.unreadable;
+        let unknown = Slot::all()
+            .filter(own)
+            .find(|&slot| cx.store.sums(slot).is_none() && !unreadable.contains_key(&slot));
         if unknown.is_some() || busy {
             return unknown;
         }
@@ -173,6 +177,7 @@ impl Shard {
             }
             Ok(PageEnd::Done) => self.count_done(count, cx),
             Err(LoadError::Damaged | LoadError::Io) => {
+                self.tending.unreadable.insert(count.slot, cx.now.mono_ms + TEND_AGAIN_MS);
                 self.tending.next_ms = cx.now.mono_ms + TEND_PAUSE_MS;
             }
         }

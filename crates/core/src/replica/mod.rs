@@ -13,9 +13,11 @@ pub(crate) use durable::{Waiter, Waiting};
 
 use crate::{
     canary::Canary,
+    exchange::ExchangeTask,
+    hints::HintTask,
     ids::{Epoch, Lsn, MemberNumber},
     limits::{OPERATIONS, RECORD_BYTES},
-    message::{Body, OpId, ReadVerdict, RepairVerdict, Stamp, StampedRecord, WriteVerdict},
+    message::{Body, Delivered, OpId, ReadVerdict, RepairVerdict, Stamp, StampedRecord, WriteVerdict},
     outbox::Event,
     shard::{Context, Shard},
     slot::Slot,
@@ -24,6 +26,7 @@ use crate::{
     version::{Record, SlotLines, Write},
 };
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
@@ -31,10 +34,6 @@ use bytes::Bytes;
 
 /// Something that needs the record of a key.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a task lives for one call in the usual case; a box would cost more"
-)]
 pub(crate) enum Task {
     /// The own coordinator mints a write.
     Mint(OpId),
@@ -52,16 +51,24 @@ pub(crate) enum Task {
     TakeRepair(MemberNumber, Option<OpId>, Vec<StampedRecord>),
     /// Another server's explain.
     AnswerProbe(MemberNumber, OpId),
+    /// A part of an exchange.
+    Exchange(Box<ExchangeTask>),
+    /// A write that was held for this owner: stand-in, delivery, place in it.
+    TakeHint(MemberNumber, OpId, usize, Write),
+    /// Something with what is held of a key, in the slot for hints.
+    Hint(Box<HintTask>),
 }
 
 impl Task {
     /// The other server behind it, and its operation; `None` for the own coordinator's.
     fn asker(&self) -> Option<(MemberNumber, Option<OpId>)> {
         match self {
-            Task::Mint(_) | Task::Read(_) | Task::Mend(..) | Task::Explain(_) => None,
-            Task::TakeWrite(from, op, _) | Task::AnswerRead(from, op, ..) | Task::AnswerProbe(from, op) => {
-                Some((*from, Some(*op)))
-            }
+            Task::Mint(_) | Task::Read(_) | Task::Mend(..) | Task::Explain(_) | Task::Exchange(_) => None,
+            Task::TakeWrite(from, op, _)
+            | Task::AnswerRead(from, op, ..)
+            | Task::AnswerProbe(from, op)
+            | Task::TakeHint(from, op, ..) => Some((*from, Some(*op))),
+            Task::Hint(task) => task.asker(),
             Task::TakeRepair(from, op, _) => Some((*from, *op)),
         }
     }
@@ -181,6 +188,9 @@ impl Shard {
         probe: Probe,
         cx: &mut Context<'_, S>,
     ) {
+        if let Task::Hint(task) = task {
+            return self.run_hint_task(slot, key, *task, looked, cx);
+        }
         let current = match looked {
             Ok(Some(found)) => match Record::decode(found.record.clone()) {
                 Ok(record) => {
@@ -193,9 +203,13 @@ impl Shard {
         };
         let current = match current {
             Ok(current) => current,
+            Err(LoadError::Damaged) if self.may_replace(slot, &task) => {
+                Current { record: Record::default(), encoded: Bytes::new(), lsn: Lsn(0), probe }
+            }
             Err(error) => return self.refuse(slot, task, error, cx),
         };
         match task {
+            Task::Exchange(task) => self.exchange_task(slot, key, *task, current, cx),
             Task::Mint(op) => self.mint_write(op, slot, key, current, cx),
             Task::Read(op) => self.read_own(op, current, cx),
             Task::Mend(op, records) => self.mend_own(op, slot, key, records, current, cx),
@@ -207,6 +221,9 @@ impl Shard {
             Task::TakeRepair(from, op, records) => {
                 self.take_repair(from, op, slot, key, records, current, cx)
             }
+            Task::TakeHint(from, op, at, write) => self.take_hint(from, op, at, slot, &write, current, cx),
+            // Taken above.
+            Task::Hint(_) => {}
             Task::AnswerProbe(from, op) => {
                 let body = Body::ProbeAck { op, record: Some(current.encoded), probe: current.probe };
                 self.send(from, Some(slot), 0, body, cx);
@@ -226,6 +243,7 @@ impl Shard {
             cx.out.events.push(Event::Damaged);
         }
         match task {
+            Task::Exchange(task) => self.exchange_refused(slot, *task, error, cx),
             Task::Mint(op) => self.mint_refused(op, error, cx),
             Task::Read(op) => self.read_failed(op, self.config.me, cx),
             Task::Mend(op, _) => {
@@ -248,6 +266,10 @@ impl Shard {
                     self.send(from, Some(slot), 0, body, cx);
                 }
             }
+            Task::TakeHint(from, op, at, _) => {
+                self.hint_judged(from, op, at, Delivered::Refused, Lsn(0), cx);
+            }
+            Task::Hint(task) => self.refuse_hint_task(slot, *task, error, cx),
             Task::AnswerProbe(from, op) => {
                 let body = Body::ProbeAck { op, record: None, probe: Probe::default() };
                 self.send(from, Some(slot), 0, body, cx);
@@ -267,7 +289,9 @@ impl Shard {
         }
         self.parked.tasks -= refused.len();
         for (slot, from, op) in refused {
-            self.refuse_epoch(from, asked_under, op, Some(slot), cx);
+            if from != self.config.me {
+                self.refuse_epoch(from, asked_under, op, Some(slot.of_keys()), cx);
+            }
         }
     }
 
@@ -317,10 +341,15 @@ impl Shard {
         lsn
     }
 
-    /// The slot's lines.
+    /// The slot's lines; those of an owner with what it minted as a stand-in, before it was one.
     pub(crate) fn lines<S: Storage>(&self, slot: Slot, store: &S) -> SlotLines {
         // Lines that do not decode would be a bug of this crate: the engine checks what it stores.
-        store.lines(slot).and_then(|bytes| SlotLines::decode(bytes).ok()).unwrap_or_default()
+        let stored = |slot| store.lines(slot).and_then(|bytes| SlotLines::decode(bytes).ok());
+        let lines = stored(slot).unwrap_or_default();
+        match slot.keeps_hints() {
+            true => lines,
+            false => stored(slot.hints()).map_or(lines, |hints| lines.with_hints(self.actor, &hints)),
+        }
     }
 
     /// The stamp for records read now.

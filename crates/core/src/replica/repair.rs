@@ -63,7 +63,7 @@ impl Shard {
 
     /// Joins what R5 lets in. The position on which the result stands and whether a plain write above all that was
     /// sent is here, or why nothing was applied.
-    fn join_records<S: Storage>(
+    pub(crate) fn join_records<S: Storage>(
         &mut self,
         slot: Slot,
         key: &[u8],

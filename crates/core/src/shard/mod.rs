@@ -15,7 +15,8 @@ use crate::{
         Asking,
         operation::{Members, Operations, Origin},
     },
-    exchange::tend::Tending,
+    exchange::{self, tend::Tending},
+    hints::Hints,
     hlc::{Hlc, Now},
     ids::{Actor, Epoch, MemberNumber},
     layout::Layout,
@@ -45,6 +46,9 @@ pub struct Shard {
     pub(crate) asking: Asking,
     pub(crate) parked: Parked,
     pub(crate) waiting: Waiting,
+    pub(crate) hints: Hints,
+    /// When slow writes were looked for last, in monotonic milliseconds.
+    pub(crate) hedged_ms: u64,
     /// To be sent once more at the next tick: the receiver was not ready.
     pub(crate) again: Vec<(OpId, MemberNumber)>,
     /// An incarnation that is not durable yet: nothing is minted until it is.
@@ -53,6 +57,8 @@ pub struct Shard {
     pub(crate) layout_pending: Epoch,
     pub(crate) scratch: Vec<u8>,
     pub(crate) tending: Tending,
+    pub(crate) exchange: exchange::Asking,
+    pub(crate) serving: exchange::Serving,
 }
 
 /// What every step gets.
@@ -65,6 +71,7 @@ pub(crate) struct Context<'a, S: Storage> {
 impl Shard {
     /// A shard under a layout of which this server is a member.
     pub fn new(config: ShardConfig, layout: Arc<Layout>) -> Shard {
+        let seed = u64::from(config.me.0) << 40 ^ u64::from(config.starts) << 8 ^ u64::from(config.shard);
         let mut lives = Lives::default();
         lives.accept(config.me, config.incarnation);
         Shard {
@@ -76,11 +83,15 @@ impl Shard {
             asking: Asking::default(),
             parked: Parked::default(),
             waiting: Waiting::default(),
+            hints: Hints::default(),
+            hedged_ms: 0,
             again: Vec::new(),
             incarnation_pending: None,
             layout_pending: layout.epoch(),
             scratch: Vec::new(),
             tending: Tending::default(),
+            exchange: exchange::Asking::new(seed),
+            serving: exchange::Serving::default(),
             config,
             layout,
         }
@@ -130,7 +141,12 @@ impl Shard {
         for (op, member) in core::mem::take(&mut self.again) {
             self.offer_again(op, member, cx);
         }
-        self.tend(cx);
+        if self.config.exchange {
+            self.tend(cx);
+            self.exchange_tick(cx);
+        }
+        self.hedge(cx);
+        self.tick_hints(cx);
         for op in self.operations.expired(now.mono_ms) {
             self.timed_out(op, cx);
         }
@@ -151,6 +167,7 @@ impl Shard {
             for op in self.waiting_for(peer) {
                 self.member_failed(op, peer, cx);
             }
+            self.exchange_lost(peer, cx);
         }
     }
 
@@ -170,7 +187,10 @@ impl Shard {
             | Body::Read { op, .. }
             | Body::Probe { op, .. }
             | Body::Count { op, .. }
+            | Body::Hint { op: Some(op), .. }
             | Body::Repair { op: Some(op), .. } => self.member_failed(*op, peer, cx),
+            Body::Exchange(ask) if !ask.is_answer() => self.exchange_lost(peer, cx),
+            Body::Deliver { op, .. } => self.delivery_failed(*op, peer, now.mono_ms),
             _ => {}
         }
     }
@@ -208,12 +228,18 @@ impl Shard {
 
     /// A page that somebody of this shard asked for.
     fn paged<S: Storage>(&mut self, page: Page, cx: &mut Context<'_, S>) {
-        self.counted_page(&page, cx);
+        let _taken = self.hints_read(&page, cx) || self.counted_page(&page, cx) || self.listed_page(page, cx);
     }
 
     /// Numbers for metrics.
     pub fn stats(&self) -> ShardStats {
-        ShardStats { operations: self.operations.len(), loading: self.parked.len() }
+        let hints = self.hints.ledger.stats();
+        ShardStats {
+            operations: self.operations.len(),
+            loading: self.parked.len(),
+            hints,
+            exchange: self.exchange_stats(),
+        }
     }
 
     /// A slot of this shard: messages about no slot name it, so that the answer comes back here.

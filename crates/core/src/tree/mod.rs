@@ -25,4 +25,6 @@ mod sums;
 mod tests;
 
 pub use name::{Item, die, key_hash};
-pub use sums::{Deltas, Sum, Sums, add, delta, depth, depth_for, differing, holds, is_sound, total};
+pub use sums::{
+    Deltas, Sum, Sums, add, are_names, delta, depth, depth_for, differing, holds, is_sound, total,
+};

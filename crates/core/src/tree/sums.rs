@@ -66,10 +66,16 @@ pub fn add(sums: &mut Vec<Sum>, delta: Sum) {
 
 /// Whether names rise, no value is zero, and leaves are of one depth that may be.
 pub fn is_sound(sums: &[Sum]) -> bool {
-    let mut depths = sums.iter().map_while(|sum| depth_of(sum.name));
+    let names: SmallVec<[u64; 32]> = sums.iter().map(|sum| sum.name).collect();
+    are_names(&names) && sums.iter().all(|sum| sum.value != 0)
+}
+
+/// Whether names rise and leaves are of one depth that may be.
+pub fn are_names(names: &[u64]) -> bool {
+    let mut depths = names.iter().map_while(|&name| depth_of(name));
     let one = depths.next();
-    sums.is_sorted_by(|left, right| left.name < right.name)
-        && sums.iter().all(|sum| sum.value != 0 && sum.name > 0)
+    names.is_sorted_by(|left, right| left < right)
+        && names.first() != Some(&0)
         && one.is_none_or(|depth| (TREE_DEPTH_LEAST..=TREE_DEPTH).contains(&depth))
         && depths.all(|depth| Some(depth) == one)
 }

@@ -9,8 +9,8 @@ use clockwise_core::{
     limits::RECORD_BYTES,
     slot::Slot,
     storage::{
-        Found, JobId, Loaded, LoadedRecord, Lookup, Mutation, Page, PageEnd, PageLimit, Probe, Refusal,
-        Storage,
+        Found, JobId, LoadError, Loaded, LoadedRecord, Lookup, Mutation, Page, PageEnd, PageLimit, Probe,
+        Refusal, Storage,
     },
     tree::{Sum, Sums},
 };
@@ -26,6 +26,8 @@ pub struct Memory {
     sums: BTreeMap<Slot, Sums>,
     /// Slots whose sums nobody knows.
     pub unknown: BTreeSet<Slot>,
+    /// Keys whose records cannot be read.
+    pub damaged: BTreeSet<(Slot, Vec<u8>)>,
     pub last: u64,
     pub durable: u64,
     /// Positions become durable at once.
@@ -52,6 +54,20 @@ impl Memory {
         self.records.is_empty() && self.tables.is_empty()
     }
 
+    /// All records of all slots, as they are stored.
+    pub fn records(&self) -> BTreeMap<(Slot, Vec<u8>), Bytes> {
+        let fresh = self.records.iter().map(|(name, (record, _))| (name.clone(), record.clone()));
+        self.tables.clone().into_iter().chain(fresh).collect()
+    }
+
+    /// Makes a record that cannot be read of a key, and says so as an engine does.
+    pub fn damage(&mut self, slot: Slot, key: &[u8]) {
+        self.records.remove(&(slot, key.to_vec()));
+        self.tables.remove(&(slot, key.to_vec()));
+        self.damaged.insert((slot, key.to_vec()));
+        self.unknown.insert(slot);
+    }
+
     fn ask_disk(&mut self, record: Bytes) -> Lookup {
         self.next_job += 1;
         let job = JobId(self.next_job);
@@ -66,6 +82,13 @@ impl Storage for Memory {
     fn get(&mut self, slot: Slot, key: &[u8]) -> Lookup {
         let probe = Probe { memtable: true, ..Probe::default() };
         let name = (slot, key.to_vec());
+        if self.damaged.contains(&name) {
+            self.next_job += 1;
+            let job = JobId(self.next_job);
+            let result = Err(LoadError::Damaged);
+            self.jobs.push_back(Loaded::Record(LoadedRecord { job, result, probe }));
+            return Lookup::Job(job);
+        }
         if let Some((record, lsn)) = self.records.get(&name) {
             return Lookup::Hit(Found { record: record.clone(), lsn: *lsn, probe });
         }
@@ -80,10 +103,19 @@ impl Storage for Memory {
         let job = JobId(self.next_job);
         let above = |key: &[u8]| after.as_ref().is_none_or(|after| key > &after[..]);
         let mut found: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
-        let tables = self.tables.iter().map(|(name, record)| (name, record));
+        let tables = self.tables.iter();
         let fresh = self.records.iter().map(|(name, (record, _))| (name, record));
         for ((_, key), record) in tables.chain(fresh).filter(|((of, key), _)| *of == slot && above(key)) {
             found.insert(key.clone(), record.clone());
+        }
+        let bad =
+            self.damaged.iter().filter(|(of, key)| *of == slot && above(key)).map(|(_, key)| key).next();
+        if let Some(bad) = bad {
+            let before = found.range(..bad.clone()).take(limit.records);
+            let records = before.map(|(key, record)| (key.clone().into(), record.clone())).collect();
+            let result = Err(LoadError::Damaged);
+            self.jobs.push_back(Loaded::Page(Page { job, slot, records, result }));
+            return job;
         }
         let more = found.len() > limit.records;
         let records =
@@ -98,6 +130,7 @@ impl Storage for Memory {
         for mutation in mutations {
             match *mutation {
                 Mutation::Put { key, record, live, sums } => {
+                    self.damaged.remove(&(slot, key.to_vec()));
                     sums.iter().for_each(|sum| self.sums.entry(slot).or_default().add(*sum));
                     assert!(record.len() <= RECORD_BYTES, "the engine takes no larger record");
                     let record = Bytes::copy_from_slice(record);

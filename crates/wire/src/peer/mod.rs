@@ -9,6 +9,7 @@
 
 mod body;
 mod envelope;
+mod exchange;
 mod frame;
 mod handshake;
 mod outcome;

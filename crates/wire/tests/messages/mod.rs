@@ -2,11 +2,13 @@
 
 use bytes::Bytes;
 use clockwise_core::{
+    exchange::{Exchange, Lines},
     hlc::Hlc,
     ids::{Actor, Dot, Epoch, MemberNumber, NodeId},
     layout::Addresses,
     message::{
-        Body, Message, OpId, ReadVerdict, RepairVerdict, ReplicaSet, Stamp, StampedRecord, WriteVerdict,
+        Body, Delivered, Message, OpId, ReadVerdict, RepairVerdict, ReplicaSet, Stamp, StampedRecord,
+        WriteVerdict,
     },
     request::{
         Ack, Basis, Explanation, Holding, Level, Need, Op, Outcome, ReadAnswer, Receipt, Rejected, Request,
@@ -14,15 +16,16 @@ use clockwise_core::{
     },
     slot::Slot,
     storage::Probe,
+    tree::Sum,
     version::{DotSet, Kind, Payload, Record, Token, Write},
 };
 use clockwise_wire::peer::{Handshake, Hello, MAC_BYTES, Purpose};
 use fastrand::Rng;
 
 /// How many kinds of bodies there are.
-pub const KINDS: u8 = 17;
+pub const KINDS: u8 = 21;
 
-/// A message of this kind, 0 to 16.
+/// A message of this kind, 0 to 19.
 pub fn message(rng: &mut Rng, kind: u8) -> Message {
     Message {
         epoch: Epoch(number(rng)),
@@ -88,7 +91,49 @@ fn body(rng: &mut Rng, kind: u8) -> Body {
         13 => Body::Count { op, ranges: ranges(rng) },
         14 => Body::CountAck { op, keys: number(rng) },
         15 => Body::Ping { sent_ms: number(rng) },
+        16 => Body::Hint {
+            op: rng.bool().then_some(op),
+            targets: (0..rng.usize(..4)).map(|_| member(rng)).collect(),
+            write: write(rng),
+        },
+        17 => Body::Deliver { op, writes: (0..rng.usize(..4)).map(|_| write(rng)).collect() },
+        18 => {
+            let verdict = |done| if done { Delivered::Done } else { Delivered::Refused };
+            let verdicts = (0..rng.usize(..6)).map(|_| verdict(rng.bool())).collect();
+            Body::DeliverAck { op, verdicts, credit_bytes: number(rng) as u32 }
+        }
+        19 => Body::Exchange(exchange(rng)),
         _ => Body::Pong { sent_ms: number(rng), wall_ms: number(rng) },
+    }
+}
+
+fn exchange(rng: &mut Rng) -> Exchange {
+    let session = number(rng);
+    let lines = Lines { refuse: hlc(rng), collect: hlc(rng) };
+    let roots = |rng: &mut Rng| (0..rng.usize(..9)).map(|_| rng.u128(..)).collect::<Vec<_>>();
+    let names = |rng: &mut Rng| (16u64..32).filter(|_| rng.bool()).collect::<Vec<_>>();
+    match rng.u8(..11) {
+        0 => Exchange::Roots { session, root: rng.u128(..) },
+        1 => Exchange::Groups { session, groups: roots(rng) },
+        2 => Exchange::Slots { session, group: rng.u8(..8) },
+        3 => Exchange::SlotRoots { session, group: rng.u8(..8), roots: roots(rng) },
+        4 => Exchange::Sums { session, lines },
+        5 => {
+            let sum = |name, rng: &mut Rng| Sum { name, value: rng.u128(1..) };
+            let sums = rng.bool().then(|| names(rng).into_iter().map(|name| sum(name, rng)).collect());
+            Exchange::SlotSums { session, lines, sums }
+        }
+        6 => Exchange::Keys { session, names: names(rng), after: rng.bool().then(|| key(rng)) },
+        7 => {
+            let keys = (0..rng.usize(..5)).map(|_| (key(rng), rng.u64(..))).collect();
+            Exchange::KeyList { session, keys, upto: rng.bool().then(|| key(rng)) }
+        }
+        8 => Exchange::Want { session, lines, keys: (0..rng.usize(..5)).map(|_| key(rng)).collect() },
+        9 => {
+            let records = (0..rng.usize(..4)).map(|_| (key(rng), encoded_record(rng))).collect();
+            Exchange::Records { session, stamp: stamp(rng), records }
+        }
+        _ => Exchange::Busy { session },
     }
 }
 

@@ -1,0 +1,158 @@
+//! What is said in an exchange. Every question names the asker's session, which comes back in the answer; the slot that
+//! it is about stands in the message around it.
+
+use crate::{hlc::Hlc, message::Stamp, tree::Sum};
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// The lines of a slot that its owners share.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Lines {
+    /// The refuse line.
+    pub refuse: Hlc,
+    /// The collect line.
+    pub collect: Hlc,
+}
+
+/// A step of an exchange.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Exchange {
+    /// The sum of the roots of all slots of a cell that both own. The slot of the message is one of the cell.
+    Roots {
+        /// The session.
+        session: u64,
+        /// Modulo 2^128.
+        root: u128,
+    },
+    /// The same for each group of slots of the cell; none if the sums of all are the same.
+    Groups {
+        /// The session.
+        session: u64,
+        /// In order.
+        groups: Vec<u128>,
+    },
+    /// Wants the roots of the slots of a group.
+    Slots {
+        /// The session.
+        session: u64,
+        /// The group.
+        group: u8,
+    },
+    /// The answer.
+    SlotRoots {
+        /// The session.
+        session: u64,
+        /// The group.
+        group: u8,
+        /// Of the slots that both own, in order.
+        roots: Vec<u128>,
+    },
+    /// Wants the sums of a slot.
+    Sums {
+        /// The session.
+        session: u64,
+        /// The asker's lines of the slot.
+        lines: Lines,
+    },
+    /// The answer.
+    SlotSums {
+        /// The session.
+        session: u64,
+        /// The answerer's lines of the slot.
+        lines: Lines,
+        /// Its sums; `None` if they are not known, or too many.
+        sums: Option<Vec<Sum>>,
+    },
+    /// Wants the keys of some sums of a slot.
+    Keys {
+        /// The session.
+        session: u64,
+        /// Their names, in order; none: of all.
+        names: Vec<u64>,
+        /// Only keys above this one.
+        after: Option<Bytes>,
+    },
+    /// The answer.
+    KeyList {
+        /// The session.
+        session: u64,
+        /// Keys in order, with the upper half of the digest of the record.
+        keys: Vec<(Bytes, u64)>,
+        /// Where the next list begins, if there is more.
+        upto: Option<Bytes>,
+    },
+    /// Wants records of a slot.
+    Want {
+        /// The session.
+        session: u64,
+        /// The asker's lines of the slot.
+        lines: Lines,
+        /// Of these keys.
+        keys: Vec<Bytes>,
+    },
+    /// The answer; records that cannot be read or were too much for one answer are left out.
+    Records {
+        /// The session.
+        session: u64,
+        /// The answerer's lines before it read them.
+        stamp: Stamp,
+        /// Keys with their encoded records.
+        records: Vec<(Bytes, Bytes)>,
+    },
+    /// The answerer has too much to do.
+    Busy {
+        /// The session.
+        session: u64,
+    },
+}
+
+impl Exchange {
+    /// Whether it answers a question.
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Exchange::Roots { .. }
+            | Exchange::Slots { .. }
+            | Exchange::Sums { .. }
+            | Exchange::Keys { .. }
+            | Exchange::Want { .. } => false,
+            Exchange::Groups { .. }
+            | Exchange::SlotRoots { .. }
+            | Exchange::SlotSums { .. }
+            | Exchange::KeyList { .. }
+            | Exchange::Records { .. }
+            | Exchange::Busy { .. } => true,
+        }
+    }
+
+    /// The asker's session.
+    pub fn session(&self) -> u64 {
+        match self {
+            Exchange::Roots { session, .. }
+            | Exchange::Groups { session, .. }
+            | Exchange::Slots { session, .. }
+            | Exchange::SlotRoots { session, .. }
+            | Exchange::Sums { session, .. }
+            | Exchange::SlotSums { session, .. }
+            | Exchange::Keys { session, .. }
+            | Exchange::KeyList { session, .. }
+            | Exchange::Want { session, .. }
+            | Exchange::Records { session, .. }
+            | Exchange::Busy { session } => *session,
+        }
+    }
+
+    /// About how many bytes it takes on its way.
+    pub fn bytes(&self) -> usize {
+        48 + match self {
+            Exchange::Groups { groups: roots, .. } | Exchange::SlotRoots { roots, .. } => 16 * roots.len(),
+            Exchange::SlotSums { sums, .. } => 18 * sums.as_ref().map_or(0, Vec::len),
+            Exchange::Keys { names, .. } => 2 * names.len(),
+            Exchange::KeyList { keys, .. } => keys.iter().map(|(key, _)| key.len() + 9).sum(),
+            Exchange::Want { keys, .. } => keys.iter().map(|key| key.len() + 1).sum(),
+            Exchange::Records { records, .. } => {
+                records.iter().map(|(key, record)| key.len() + record.len() + 4).sum()
+            }
+            _ => 0,
+        }
+    }
+}
