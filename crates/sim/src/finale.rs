@@ -9,6 +9,7 @@ use crate::{
 use clockwise_core::{
     request::{Level, Need, Op, Request},
     slot::Slot,
+    version::Record,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +19,8 @@ const CALM_US: u64 = 3_500_000;
 const DRAIN_US: u64 = 20_000_000;
 /// How often it is looked at.
 const DRAIN_STEP_US: u64 = 100_000;
+/// How long all servers may take to compare all their slots, in microseconds.
+const EXCHANGE_US: u64 = 120_000_000;
 /// How long the last reads may take, in microseconds.
 const LAST_US: u64 = 4_000_000;
 /// How often a last read is tried.
@@ -80,10 +83,12 @@ impl World {
     pub(crate) fn read_all(&mut self) {
         self.run_for(CALM_US);
         self.drain_hints();
+        self.await_exchange();
         let phase = self.history.phase;
         let used: BTreeSet<usize> = self.history.operations.iter().map(|operation| operation.key).collect();
         let keys: Vec<usize> =
             used.into_iter().filter(|key| self.history.keys[*key].phase == phase).collect();
+        let mut unread = if self.plan.exchange { self.look_everywhere(&keys) } else { BTreeMap::new() };
         let mut reads = BTreeMap::new();
         for _ in 0..TRIES {
             let asked: BTreeMap<u64, usize> = keys
@@ -113,7 +118,8 @@ impl World {
         }
         for key in keys {
             let answers = answers.remove(&key).unwrap_or_default();
-            let last = self.last_of(key, reads.remove(&key), answers);
+            let mut last = self.last_of(key, reads.remove(&key), answers);
+            last.unread = unread.remove(&key);
             self.history.finals.push(last);
         }
     }
@@ -136,6 +142,45 @@ impl World {
         stats.map(|stats| stats.hints.held).sum()
     }
 
+    /// Waits until every server has compared all its slots with all others since the healing, and found nothing.
+    fn await_exchange(&mut self) {
+        if !self.plan.exchange {
+            return;
+        }
+        let began_us = self.queue.now_us();
+        let settled = |world: &World| {
+            let since_ms = (world.queue.now_us() - began_us) / 1_000;
+            let mut stats =
+                world.servers.iter().flat_map(|server| server.stats()).map(|stats| stats.exchange);
+            stats.all(|stats| stats.slots_in_doubt == 0 && stats.round_age_ms < since_ms)
+        };
+        while !settled(self) && self.queue.now_us() < began_us + EXCHANGE_US {
+            self.run_for(DRAIN_STEP_US);
+        }
+        if !settled(self) && self.broken.is_none() {
+            let stats = self.servers.iter().flat_map(|server| server.stats());
+            let doubts: u64 = stats.map(|stats| stats.exchange.slots_in_doubt).sum();
+            self.broken = Some(format!("{doubts} slots are in doubt long after healing"));
+        }
+    }
+
+    /// Asks each owner of each key what it holds; nobody reads, so that nothing is repaired by reading.
+    fn look_everywhere(&mut self, keys: &[usize]) -> BTreeMap<usize, Vec<(u32, Option<Record>)>> {
+        let mut holdings = BTreeMap::new();
+        for _ in 0..TRIES {
+            let level = Level { need: Need::All, strict: true };
+            let left = keys.iter().copied().filter(|key| !holdings.contains_key(key)).collect::<Vec<_>>();
+            let asked: BTreeMap<u64, usize> =
+                left.into_iter().map(|key| (self.ask_any(key, Op::Explain, level), key)).collect();
+            for (number, answer) in self.collect(&asked.keys().copied().collect()) {
+                if let Answer::Explained(held) = answer {
+                    holdings.insert(asked[&number], held);
+                }
+            }
+        }
+        holdings
+    }
+
     fn ask_any(&mut self, key: usize, op: Op, level: Level) -> u64 {
         let server = self.work_rng.usize(0..self.servers.len());
         self.ask(server, key, op, level)
@@ -143,7 +188,7 @@ impl World {
 
     fn last_of(&self, key: usize, read: Option<Vec<crate::history::Seen>>, answers: Vec<Answer>) -> Final {
         let owners = self.layout.owners(Slot::of(&self.history.keys[key].name)).len();
-        let mut last = Final { key, read, others: Vec::new(), holdings: Vec::new(), owners };
+        let mut last = Final { key, read, others: Vec::new(), holdings: Vec::new(), unread: None, owners };
         for answer in answers {
             match answer {
                 Answer::Read { seen, .. } => last.others.push(seen),

@@ -165,6 +165,8 @@ pub(crate) struct Final {
     pub(crate) others: Vec<Vec<Seen>>,
     /// What each owner then said that it holds; `None` if its copy is damaged.
     pub(crate) holdings: Vec<(u32, Option<Record>)>,
+    /// What each owner said that it holds before anything was read; `None` where nothing but reads repairs.
+    pub(crate) unread: Option<Vec<(u32, Option<Record>)>>,
     /// The key's owners.
     pub(crate) owners: usize,
 }

@@ -228,6 +228,7 @@ impl Plan {
             shards: vec![1; servers],
             replicas: 3,
             style,
+            exchange: false,
             clients: 0,
             skew_us: 0,
             beyond_per_mille: 0,

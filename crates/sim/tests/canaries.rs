@@ -72,6 +72,11 @@ fn torn_tail_accepted() {
 }
 
 #[test]
+fn exchange_ignores_tombstones() {
+    convict(Canary::ExchangeIgnoresTombstones, Mix::Network);
+}
+
+#[test]
 fn every_canary_has_a_test() {
-    assert_eq!(Canary::ALL.len(), 11);
+    assert_eq!(Canary::ALL.len(), 12);
 }

@@ -34,7 +34,7 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
 }
 
 /// A record without the bytes of values that expire, which each replica frees at its own pace.
-fn canonical(record: &Record) -> Record {
+pub(super) fn canonical(record: &Record) -> Record {
     let mut record = record.clone();
     for version in record.versions.iter_mut().filter(|version| version.expires_ms.is_some()) {
         version.value = Value::Freed;

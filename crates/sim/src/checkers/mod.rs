@@ -11,6 +11,7 @@ mod lost;
 mod register;
 mod returned;
 mod strict_causal;
+mod unread;
 
 use crate::history::{End, Final, History, Operation, Seen, Writing};
 use clockwise_core::hlc::Hlc;
@@ -31,7 +32,7 @@ pub struct Violation {
 type Checker = fn(&Case<'_>, &mut Vec<String>);
 
 /// Name, whether it also holds for keys that a new layout left behind, and the checker.
-const CHECKERS: [(&str, bool, Checker); 8] = [
+const CHECKERS: [(&str, bool, Checker); 9] = [
     ("lost", false, lost::check),
     ("returned", false, returned::check),
     ("invented", true, invented::check),
@@ -39,6 +40,7 @@ const CHECKERS: [(&str, bool, Checker); 8] = [
     ("register", false, register::check),
     ("strict-causal", false, strict_causal::check),
     ("converged", false, converged::check),
+    ("unread", false, unread::check),
     ("dots", true, dots::check),
 ];
 
