@@ -2,6 +2,8 @@
 
 mod cluster;
 
+#[path = "coordinator/exchange.rs"]
+mod exchange;
 #[path = "coordinator/hints.rs"]
 mod hints;
 #[path = "coordinator/large.rs"]

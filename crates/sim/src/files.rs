@@ -9,6 +9,10 @@ use std::sync::Arc;
 /// Calls of [`Files::tick`] for one tick of the engines, which want one about every second.
 const TICKS: u32 = 100;
 
+/// Inside the first block of a table.
+#[cfg(test)]
+const FIRST_BLOCK: u64 = 24;
+
 /// A data folder.
 pub(crate) struct Files {
     disk: SimDisk,
@@ -122,6 +126,14 @@ impl Files {
     /// A small record as it was made durable last.
     pub(crate) fn load(&self, name: &str) -> Result<Option<Bytes>, String> {
         meta::load(&self.disk, name).map_err(|error| format!("{error:?}"))
+    }
+
+    /// Flips a bit in the first block of every table. How many there are.
+    #[cfg(test)]
+    pub(crate) fn damage_tables(&self) -> usize {
+        let tables: Vec<String> =
+            self.disk.paths().into_iter().filter(|path| path.ends_with(".sst")).collect();
+        tables.iter().filter(|path| self.disk.bit_flip(path, FIRST_BLOCK, 3)).count()
     }
 
     /// Figures for the trace: changes of the disk so far.

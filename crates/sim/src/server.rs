@@ -272,9 +272,24 @@ impl Server {
         self.disk.synced(stores, positions)
     }
 
+    /// Writes everything to tables.
+    #[cfg(test)]
+    pub(crate) fn flush_all(&mut self) {
+        for unit in self.process.iter_mut().flat_map(|process| &mut process.units) {
+            if let ShardStore::Engine(engine) = &mut unit.store {
+                engine.freeze_all();
+            }
+        }
+    }
+
     /// Time passed for the stores.
-    pub(crate) fn tick_stores(&mut self) {
+    pub(crate) fn tick_stores(&mut self, at_us: u64) {
+        let now = self.clock.now(at_us);
         let Some(process) = &mut self.process else { return };
+        for Unit { shard, store, out } in &mut process.units {
+            let slots = store.take_damaged();
+            shard.on_slots_damaged(slots.into_iter(), now, store, out);
+        }
         self.disk.tick(process.units.iter_mut().map(|unit| &mut unit.store));
     }
 

@@ -200,6 +200,15 @@ impl Disk {
         Layout::decode(self.load(LAYOUT)?).map_err(|_| "malformed layout".to_owned())
     }
 
+    /// Flips a bit in the first block of every table. How many there are.
+    #[cfg(test)]
+    pub(crate) fn damage_tables(&self) -> usize {
+        match &self.medium {
+            Medium::Memory { .. } => 0,
+            Medium::Files(files) => files.damage_tables(),
+        }
+    }
+
     /// A number that differs if the disk went another way.
     pub(crate) fn changes(&self) -> u64 {
         match &self.medium {
@@ -210,6 +219,15 @@ impl Disk {
 }
 
 impl ShardStore {
+    /// Slots that damage may have hit, since the last call.
+    pub(crate) fn take_damaged(&mut self) -> Vec<Slot> {
+        let mut ranges = Vec::new();
+        if let ShardStore::Engine(engine) = self {
+            engine.take_damaged(&mut ranges);
+        }
+        ranges.iter().flat_map(|range| range.slots()).collect()
+    }
+
     /// Work for the disk that came up since the last call.
     pub(crate) fn take_work(&mut self) -> Vec<Work> {
         match self {

@@ -238,7 +238,8 @@ impl World {
     }
 
     fn tick(&mut self, server: usize, life: u64) {
-        self.servers[server].tick_stores();
+        let at_us = self.queue.now_us();
+        self.servers[server].tick_stores(at_us);
         self.trace.number(self.servers[server].disk.changes());
         self.drive_all(server, || Input::Tick);
         self.queue.after(TICK_US, Event::Tick { server, life });

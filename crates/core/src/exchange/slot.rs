@@ -107,6 +107,8 @@ impl Shard {
             Some(_) => {}
             None => {
                 let last = self.exchange.whole.get(&(peer, slot)).copied();
+                // What was to be had then was fetched then; sums tell of the rest once they are known.
+                self.exchange.doubts.remove(&(peer, slot));
                 if last.is_some_and(|last| cx.now.mono_ms < last + EXCHANGE_WHOLE_MS) {
                     return self.slot_ended(slot);
                 }

@@ -53,7 +53,7 @@ fn parts(bucket: u64) -> (u32, u64) {
 fn bucket(die_ms: u64, hi_ms: u64) -> u64 {
     let width_s = die_ms.saturating_sub(hi_ms) / 1_000 / 16;
     let width_log2 = width_s.checked_ilog2().unwrap_or(0).max(LEAST_WIDTH_LOG2);
-    FIRST_BUCKET + ((die_ms / 1_000 >> width_log2) << WIDTH_BITS | u64::from(width_log2))
+    FIRST_BUCKET + (((die_ms / 1_000) >> width_log2) << WIDTH_BITS | u64::from(width_log2))
 }
 
 /// When a record may be collected, in wall-clock milliseconds, if ever: when it has no version or all of them expire.

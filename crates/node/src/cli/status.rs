@@ -95,12 +95,37 @@ fn page(server: &str, asked: &StatusView, answers: &[Answer]) -> String {
         rows.push(row(member, answer, answers));
     }
     text.push_str(&columns(&rows));
+    text.push_str(&exchange(answers));
     for (member, answer) in asked.members.iter().zip(answers) {
         if let Err(why) = answer {
             text.push_str(&format!("\n{}: {why}", member.member));
         }
     }
     text.trim_end().to_owned() + "\n"
+}
+
+/// How far the servers have compared what they hold.
+fn exchange(answers: &[Answer]) -> String {
+    let views: Vec<&StatusView> =
+        answers.iter().filter_map(|answer| Some(&answer.as_ref().ok()?.1)).collect();
+    let mut text = String::new();
+    for view in views {
+        let sum = |name| view.exchange(name).sum::<u64>();
+        let most = |name| view.exchange(name).max();
+        let Some(age_ms) = most("round_age_ms") else { continue };
+        let name = view.name().unwrap_or("?");
+        let round = match age_ms {
+            u64::MAX => "not compared with all others yet".to_owned(),
+            age_ms => format!("compared with all others within {}", span(age_ms)),
+        };
+        let doubt = match (sum("slots_in_doubt"), most("oldest_doubt_ms").unwrap_or(0)) {
+            (0, _) => "no slot in doubt".to_owned(),
+            (slots, oldest_ms) => format!("{slots} slots in doubt, the oldest for {}", span(oldest_ms)),
+        };
+        let fetched = sum("records_fetched");
+        text.push_str(&format!("\n{name}: {round}, {doubt}, {fetched} records fetched"));
+    }
+    text
 }
 
 fn row(member: &MemberView, answer: &Answer, answers: &[Answer]) -> Vec<String> {
@@ -167,7 +192,10 @@ mod tests {
                 })
             })
             .collect();
-        let metrics = json!({ "clients": 4, "shards": [{ "live_keys": 3 }, { "live_keys": 4 }] });
+        let metrics = json!({ "clients": 4, "shards": [
+            { "live_keys": 3, "exchange": [["round_age_ms", 7_000], ["slots_in_doubt", 2], ["oldest_doubt_ms", 61_000]] },
+            { "live_keys": 4 },
+        ] });
         let identity = json!({ "node": "00", "version": "0.1", "epoch": 1, "cluster": "abcd" });
         serde_json::from_value(json!({
             "identity": identity, "incarnation": 2, "durability": "sync", "shards": 2, "uptime_ms": 61_000,
@@ -186,6 +214,8 @@ mod tests {
         assert_eq!(cells(4)[..4], ["s1", "live", "nobody", "s1:1"]);
         assert_eq!(cells(4)[8..], ["8192", "1", "2", "2", "7", "4", "sync", "1m1s", "0.1"]);
         assert_eq!(cells(5)[..3], ["s2", "suspected", "nobody"]);
+        let compared = "s1: compared with all others within 7s, 2 slots in doubt, the oldest for 1m1s, 0 records fetched";
+        assert!(page.contains(compared), "{page}");
         assert!(page.ends_with("\ns2: s2:1: refused\n"), "{page}");
         let both = [Ok((json!({}), view("s1", ""))), Ok((json!({}), view("s2", "")))];
         assert!(super::page("s1:1", &asked, &both).lines().nth(5).unwrap().contains("  s1  "));

@@ -75,12 +75,21 @@ pub struct NumbersView {
 pub struct ShardView {
     /// Live keys in its cells, replicas among them.
     pub live_keys: u64,
+    /// Anti-entropy, by name.
+    #[serde(default)]
+    pub exchange: Vec<(String, u64)>,
 }
 
 impl StatusView {
     /// The name of the server that says all this, as in clocks.
     pub fn name(&self) -> Option<&str> {
         self.members.iter().find(|member| member.own).map(|member| member.member.as_str())
+    }
+
+    /// A number of anti-entropy, of each shard that says it.
+    pub fn exchange<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u64> + 'a {
+        let numbers = self.metrics.shards.iter().flat_map(|shard| &shard.exchange);
+        numbers.filter(move |(of, _)| of == name).map(|(_, number)| *number)
     }
 
     /// Live keys of which the server holds a copy.

@@ -68,7 +68,12 @@ fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
                 .collect(),
         }
     }));
-    families.push(engine(&numbers.shards));
+    families.push(named("engine", "Numbers of the storage engine, by name", &numbers.shards, |shard| {
+        &shard.engine
+    }));
+    families.push(named("exchange", "Numbers of anti-entropy, by name", &numbers.shards, |shard| {
+        &shard.exchange
+    }));
     families
 }
 
@@ -110,20 +115,20 @@ const SHARD_NUMBERS: [(&str, &str, Read); 22] = [
     ("slow_clients", "Clients cut off because they did not read", |shard| Value::Counter(shard.slow_clients)),
 ];
 
-/// The engine's own numbers; some are levels and some are counts, so all are written as they stand.
-fn engine(shards: &[ShardNumbers]) -> Family {
+/// A part's own numbers; some are levels and some are counts, so all are written as they stand.
+fn named(
+    name: &'static str,
+    help: &'static str,
+    shards: &[ShardNumbers],
+    numbers: fn(&ShardNumbers) -> &Vec<(&'static str, u64)>,
+) -> Family {
     let samples = shards.iter().flat_map(|shard| {
-        shard.engine.iter().map(|(name, value)| Sample {
+        numbers(shard).iter().map(|(name, value)| Sample {
             labels: vec![("shard", shard.shard.to_string()), ("number", (*name).to_owned())],
             value: gauge(*value),
         })
     });
-    Family {
-        name: "engine",
-        help: "Numbers of the storage engine, by name",
-        unit: None,
-        samples: samples.collect(),
-    }
+    Family { name, help, unit: None, samples: samples.collect() }
 }
 
 fn labelled(

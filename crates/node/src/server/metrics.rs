@@ -2,7 +2,7 @@
 
 use super::counter::{Counter, Histogram, HistogramSnapshot};
 use crate::redis::COUNTED;
-use clockwise_core::{hlc::Hlc, outbox::Event, shard::ShardStats};
+use clockwise_core::{exchange::ExchangeStats, hlc::Hlc, outbox::Event, shard::ShardStats};
 use clockwise_store::{EngineStats, RecoveryReport};
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -17,7 +17,7 @@ pub(crate) struct CommandCounters {
     pub(crate) unknown: Counter,
 }
 
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 11] = [
     "peer_suspected",
     "peer_alive",
     "peer_skewed",
@@ -28,6 +28,7 @@ const EVENTS: [&str; 10] = [
     "read_repair",
     "clock_cut",
     "damaged",
+    "tree_repaired",
 ];
 
 fn event_number(event: Event) -> usize {
@@ -42,6 +43,7 @@ fn event_number(event: Event) -> usize {
         Event::ReadRepair => 7,
         Event::ClockCut => 8,
         Event::Damaged => 9,
+        Event::TreeRepaired => 10,
     }
 }
 
@@ -143,6 +145,8 @@ pub struct ShardNumbers {
     pub hints_refused: u64,
     /// Taken from stand-ins, as an owner.
     pub hints_taken: u64,
+    /// Anti-entropy, by name.
+    pub exchange: Vec<(&'static str, u64)>,
     /// Client connections.
     pub clients: u64,
     /// Links to peers that are up.
@@ -280,6 +284,7 @@ impl ShardMetrics {
             hints_delivered: gauges.shard.hints.delivered,
             hints_refused: gauges.shard.hints.refused,
             hints_taken: gauges.shard.hints.taken,
+            exchange: exchange_numbers(&gauges.shard.exchange),
             clients: self.clients.get(),
             links_up: self.links_up.get(),
             links_wanted: self.links_wanted.get(),
@@ -299,6 +304,24 @@ impl ShardMetrics {
             engine: engine_numbers(&gauges.engine),
         }
     }
+}
+
+fn exchange_numbers(exchange: &ExchangeStats) -> Vec<(&'static str, u64)> {
+    vec![
+        ("sessions", exchange.sessions),
+        ("given_up", exchange.given_up),
+        ("slots_differed", exchange.slots_differed),
+        ("keys_listed", exchange.keys_listed),
+        ("records_fetched", exchange.records_fetched),
+        ("received_bytes", exchange.bytes),
+        ("received_record_bytes", exchange.record_bytes),
+        ("slots_in_doubt", exchange.slots_in_doubt),
+        ("oldest_doubt_ms", exchange.oldest_doubt_ms),
+        ("round_age_ms", exchange.round_age_ms),
+        ("slots_counted", exchange.slots_counted),
+        ("trees_repaired", exchange.trees_repaired),
+        ("slots_waiting", exchange.slots_waiting),
+    ]
 }
 
 fn recovery_numbers(report: &RecoveryReport) -> Vec<(&'static str, u64)> {

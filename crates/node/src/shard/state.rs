@@ -232,17 +232,6 @@ impl ShardState {
         let engine = self.store.engine.stats();
         let part = self.shared.cache_parts.report(usize::from(self.id), engine.cold_reads);
         self.store.engine.set_cache_bytes(part);
-        let mut damaged = Vec::new();
-        self.store.engine.take_damaged(&mut damaged);
-        if let Some(first) = damaged.first() {
-            let slots: usize = damaged.iter().map(|range| range.slots().count()).sum();
-            let first = first.first.number();
-            tracing::error!(
-                slots,
-                first,
-                "damage on the disk: these slots are to be repaired from other replicas"
-            );
-        }
         let was_full = std::mem::replace(&mut self.disk_full, engine.disk_full);
         self.metrics.set_gauges(core.stats(), engine, live_keys);
         // All shards share one disk: one of them says so.
@@ -252,6 +241,27 @@ impl ShardState {
             }
             (true, false) if self.id == 0 => tracing::info!("there is disk space again: writes are taken"),
             _ => {}
+        }
+        self.repair_damage();
+    }
+
+    /// Tells `core` which slots damage may have hit, so that it fetches them from their other owners.
+    fn repair_damage(&mut self) {
+        let mut damaged = Vec::new();
+        self.store.engine.take_damaged(&mut damaged);
+        if let Some(first) = damaged.first() {
+            let slots: usize = damaged.iter().map(|range| range.slots().count()).sum();
+            let first = first.first.number();
+            tracing::error!(
+                slots,
+                first,
+                "damage on the disk: these slots are being repaired from other replicas"
+            );
+            let slots = damaged.iter().flat_map(|range| range.slots());
+            if let Some(core) = &mut self.core {
+                core.on_slots_damaged(slots, self.reading.now, &mut self.store, &mut self.outbox);
+            }
+            self.flush_later();
         }
     }
 

@@ -92,3 +92,37 @@ fn an_exchange_that_races_writes_loses_nothing() {
     assert!(lab.all_hold_the_same(), "{:?}", lab.held());
     assert_eq!(lab.values(3, Level { need: Need::One, strict: false }), [last]);
 }
+
+#[test]
+fn the_damaged_block_with_the_newest_record_is_fetched_from_others() {
+    let mut lab = lab(Canary::None);
+    let keys = ["a", "b", "c"];
+    for key in keys {
+        lab.use_key(key);
+        lab.set(1, QUORUM);
+        let last = lab.set(2, QUORUM);
+        assert_eq!(lab.values(3, QUORUM), [last]);
+    }
+    lab.wait_ms(500);
+    lab.world.servers[2].flush_all();
+    lab.wait_ms(500);
+    lab.stop(3, Stop::Clean);
+    assert!(lab.world.servers[2].disk.damage_tables() > 0, "there are tables");
+    lab.start(3);
+    for key in keys {
+        lab.use_key(key);
+        // Nobody reads; asking what is held meets the damage.
+        assert_eq!(lab.held().len(), 2, "the copy of s3 is damaged");
+    }
+    lab.wait_ms(3 * ROUND_MS);
+    for key in keys {
+        lab.use_key(key);
+        assert!(lab.all_hold_the_same(), "{key}: {:?}", lab.held());
+    }
+    // A blind write there does not take the name of one that was lost.
+    for key in keys {
+        lab.use_key(key);
+        let last = lab.set(3, QUORUM);
+        assert_eq!(lab.values(1, QUORUM), [last]);
+    }
+}

@@ -1,6 +1,6 @@
 //! What a repair costs: bytes, keys listed, time, by how many writes one of three servers missed.
 //!
-//! `CLOCKWISE_COST_KEYS=1000000 cargo test --release -p clockwise-core --test exchange -- --nocapture cost` measures
+//! `CLOCKWISE_COST_KEYS=1000000 cargo test --release -p clockwise-core --test coordinator -- --nocapture cost` measures
 //! the full size; by itself it is a fiftieth of that, in few slots, so that these hold as many keys.
 
 use super::{ROUND_MS, are_the_same, away, back, cluster};

@@ -1,10 +1,9 @@
 //! Anti-entropy on a cluster without delay or loss: what one server lacks it fetches, without any read.
 
-mod cluster;
-
 #[path = "exchange/cost.rs"]
 mod cost;
 
+use crate::cluster::{Cluster, level};
 use bytes::Bytes;
 use clockwise_core::{
     canary::Canary,
@@ -18,7 +17,6 @@ use clockwise_core::{
     tree,
     version::SlotLines,
 };
-use cluster::{Cluster, level};
 
 const MAJORITY: clockwise_core::request::Level = level(2, true);
 /// Longer than a round of all cells with both others.
