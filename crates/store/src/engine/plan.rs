@@ -216,7 +216,7 @@ impl Engine {
             Done::Compact { cell, inputs, result, filtered } => {
                 self.stats.filtered_entries += filtered;
                 let at = usize::from(cell) / self.settings.shards;
-                self.compact_done(at, inputs, result);
+                self.compact_done(at, inputs, result, filtered > 0);
             }
             Done::Install { cells, result } => {
                 self.installing = false;
@@ -261,7 +261,7 @@ impl Engine {
         }
     }
 
-    fn compact_done(&mut self, at: usize, inputs: Vec<Arc<Table>>, result: CompactResult) {
+    fn compact_done(&mut self, at: usize, inputs: Vec<Arc<Table>>, result: CompactResult, filtered: bool) {
         let work = &mut self.cells[at].work;
         match result {
             Ok(table) => {
@@ -270,7 +270,7 @@ impl Engine {
                 self.stats.compacted_in_bytes += inputs.iter().map(bytes).sum::<u64>();
                 self.stats.compacted_out_bytes += table.as_ref().map_or(0, bytes);
                 let inputs = inputs.iter().map(|table| table.info().number).collect();
-                work.edits.push(Edit::Compacted { inputs, table });
+                work.edits.push(Edit::Compacted { inputs, table, filtered });
             }
             Err(failure) => {
                 self.stats.failed_jobs += 1;
@@ -292,7 +292,7 @@ impl Engine {
     /// The manifest is durable: the cell becomes what it says.
     fn install(&mut self, at: usize, next: Installing) {
         let cell = &mut self.cells[at];
-        cell.tables = next.tables;
+        cell.show(next.tables, next.compaction.as_ref());
         cell.flushed_slots = next.slots;
         if next.flush {
             cell.flushed = next.flushed;
@@ -302,7 +302,7 @@ impl Engine {
             self.dropped.push(frozen);
             self.flushed.push(Flushed { cell: cell.number, lsn: next.flushed });
         }
-        if next.compaction {
+        if next.compaction.is_some() {
             self.compacting = None;
             let newest = next.gone.iter().map(|table| table.info().newest).max();
             cell.merged = cell.merged.max(newest.unwrap_or(cell.merged));

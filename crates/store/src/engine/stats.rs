@@ -7,8 +7,12 @@ pub struct EngineStats {
     pub active_bytes: u64,
     /// Memory of memtables that are being flushed or wait for it, in bytes.
     pub frozen_bytes: u64,
-    /// Memory of cached blocks, in bytes.
+    /// Memory of the cache, in bytes: blocks and records.
     pub cache_bytes: u64,
+    /// Memory of cached records, in bytes.
+    pub record_bytes: u64,
+    /// Cached records.
+    pub records: u64,
     /// Memory of indexes and filters, in bytes.
     pub index_bytes: u64,
     /// Tables.
@@ -25,6 +29,8 @@ pub struct EngineStats {
     pub logged_bytes: u64,
     /// Lookups answered by a memtable.
     pub memtable_hits: u64,
+    /// Lookups answered by cached records.
+    pub record_hits: u64,
     /// Lookups answered by cached blocks, absences included.
     pub cache_hits: u64,
     /// Lookups that no table could hold.

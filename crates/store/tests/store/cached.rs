@@ -1,12 +1,13 @@
-//! Lookups through the block cache: what is read once stays, partitions of an index as well as blocks, within a
-//! budget that may change at any time.
+//! Lookups through the cache: what is read once stays, partitions of an index as well as blocks and records, within a
+//! budget that may change at any time; and a record is never answered after something newer was.
 
 use crate::harness::{Change, Op, Server, small};
 use clockwise_core::{
     slot::Slot,
     storage::{Lookup, Probe, Storage},
 };
-use clockwise_store::{Options, SimDisk};
+use clockwise_store::{CompactionFilter, Options, SimDisk};
+use fastrand::Rng;
 use std::sync::Arc;
 
 const KEYS: u16 = 3_000;
@@ -89,4 +90,95 @@ fn the_budget_of_the_cache_changes_while_it_serves() {
         }
     }
     assert!((0..KEYS).step_by(7).all(|number| probe(&mut server, number).is_none()));
+}
+
+/// Flushes one change of a slot.
+fn flush(server: &mut Server, slot: Slot, change: Change) {
+    server.apply(&Op { slot, changes: vec![change] });
+    server.commit().expect("no fault");
+    server.engines[0].freeze_all();
+    server.settle();
+}
+
+/// Flushes other keys of the cell until tables were merged some times.
+fn merge(server: &mut Server, mut each: impl FnMut(&mut Server)) {
+    let (before, mut other) = (server.engines[0].stats().compactions, 0u32);
+    while server.engines[0].stats().compactions < before + 3 {
+        let slot = Slot::new(16 * (other % 50) as u16).expect("below 16384");
+        let put = Change::Put(other.to_le_bytes().to_vec(), vec![1; 100], 0);
+        server.apply(&Op { slot, changes: vec![put] });
+        server.commit().expect("no fault");
+        server.engines[0].freeze_all();
+        // One job after the other.
+        while server.step(&mut Rng::with_seed(1)) {
+            each(server);
+        }
+        other += 1;
+    }
+}
+
+/// A server whose cache holds the record of key 0 beside its block.
+fn with_a_record() -> (Server, Slot, Vec<u8>) {
+    let options = Options { cache_bytes: 1 << 20, block_bytes: 1_024, ..small(1) };
+    let mut server = Server::open(Arc::new(SimDisk::new(1)), &options).expect("an empty disk opens");
+    let (slot, key) = place(0);
+    let beside = |key: u8| Change::Put(vec![key], vec![7; 300], 1);
+    let changes = vec![Change::Put(key.clone(), b"old".to_vec(), 1), beside(1), beside(2), beside(3)];
+    server.apply(&Op { slot, changes });
+    server.commit().expect("no fault");
+    server.engines[0].freeze_all();
+    server.settle();
+    for _ in 0..3 {
+        assert_eq!(server.get(slot, &key).expect("no fault").as_deref(), Some(&b"old"[..]));
+    }
+    let stats = server.engines[0].stats();
+    assert_eq!((stats.cold_reads, stats.record_hits, stats.records), (1, 2, 1));
+    assert!(stats.record_bytes > 0 && stats.record_bytes < stats.cache_bytes);
+    (server, slot, key)
+}
+
+#[test]
+fn a_record_is_found_through_flushes_and_merges() {
+    let (mut server, slot, key) = with_a_record();
+    merge(&mut server, |server| {
+        assert_eq!(server.get(slot, &key).expect("no fault").as_deref(), Some(&b"old"[..]));
+    });
+    let stats = server.engines[0].stats();
+    assert_eq!(stats.cold_reads, 1);
+    assert!(stats.record_hits > 12, "{stats:?}");
+}
+
+struct Everything;
+
+impl CompactionFilter for Everything {
+    fn may_forget(&self, _: Slot, _: &[u8], record: &[u8]) -> bool {
+        record == b"old"
+    }
+}
+
+#[test]
+fn a_record_is_not_answered_after_something_newer() {
+    type Step = fn(&mut Server, Slot, &[u8]);
+    let put: Step = |server, slot, key| flush(server, slot, Change::Put(key.to_vec(), b"new".to_vec(), 0));
+    let forget: Step = |server, slot, key| flush(server, slot, Change::Forget(key.to_vec(), -1));
+    let drop: Step = |server, slot, _| flush(server, slot, Change::DropSlot);
+    let filter: Step = |server, _, _| server.engines[0].set_filter(Arc::new(Everything));
+    let cases: [(Step, Option<&[u8]>); 4] =
+        [(put, Some(b"new")), (forget, None), (drop, None), (filter, None)];
+    for (at, (step, expected)) in cases.into_iter().enumerate() {
+        for asked_between in [false, true] {
+            let (mut server, slot, key) = with_a_record();
+            step(&mut server, slot, &key);
+            merge(&mut server, |server| {
+                if asked_between {
+                    server.get(slot, &key).expect("no fault");
+                }
+            });
+            // In the table that was merged last, or in none.
+            for _ in 0..3 {
+                let found = server.get(slot, &key).expect("no fault");
+                assert_eq!(found.as_deref(), expected, "case {at}, asked between: {asked_between}");
+            }
+        }
+    }
 }
