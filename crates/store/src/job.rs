@@ -140,6 +140,14 @@ impl Job {
         matches!(&self.work, Work::Compact(job) if !job.urgent)
     }
 
+    /// Has the disk begin with what a lookup reads first, without waiting: for a thread that is to run several jobs one after
+    /// the other, so that the disk works on all of them at a time.
+    pub fn announce(&self) {
+        if let Work::Read(job) = &self.work {
+            job.announce();
+        }
+    }
+
     /// Does the work; may block on the disk for as long as it takes.
     pub fn run(self, disk: &dyn Disk) -> JobDone {
         let done = match self.work {

@@ -210,6 +210,13 @@ impl Table {
         self.open_block(place, &self.read(place.offset, place.length as usize)?)
     }
 
+    /// Has the disk begin to read a block or partition.
+    pub(crate) fn will_read(&self, place: Place) {
+        if let Some(body) = &self.body {
+            body.file.will_read(place.length as usize, place.offset);
+        }
+    }
+
     fn open_block(&self, place: Place, sealed: &[u8]) -> Result<Bytes, LoadError> {
         let raw = envelope::open(self.owner, place.offset, sealed, BLOCK_BYTES).ok_or(LoadError::Damaged)?;
         if self.body()?.version == 1 { v1::block(&raw).map_err(|_| LoadError::Damaged) } else { Ok(raw) }

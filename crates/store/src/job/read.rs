@@ -45,6 +45,16 @@ pub(crate) struct ReadDone {
 }
 
 impl ReadJob {
+    /// Has the disk begin with what is read first.
+    pub(super) fn announce(&self) {
+        let Some(table) = self.tables.first() else { return };
+        let key = KeyRef { slot: self.slot, key: &self.key };
+        match self.block.map_or_else(|| table.guess_place(key), Guess::Block) {
+            Guess::Block(place) | Guess::Partition(place) => table.will_read(place),
+            Guess::Absent | Guess::Broken => {}
+        }
+    }
+
     pub(super) fn run(mut self) -> ReadDone {
         let mut reading = Reading { probe: self.probe, blocks: Vec::new(), false_blocks: 0, asked: None };
         let result =

@@ -26,6 +26,8 @@ const SYNC_EVERY: Duration = Duration::from_millis(1000);
 
 /// Threads by lane, as the server has them. Readers sleep in the kernel for most of their time.
 const THREADS: [(&str, usize); 4] = [("read", 32), ("flush", 1), ("compaction", 1), ("free", 1)];
+/// Cold reads that a thread takes at a time, as in the server.
+const READS: usize = 8;
 /// Longest pause between two slices of a merge that can wait, as in the server.
 const PATIENCE: Duration = Duration::from_millis(50);
 const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
@@ -50,8 +52,8 @@ enum LogLetter {
 pub enum Letter {
     /// Its changes up to here are durable.
     Durable(Lsn),
-    /// A job is done.
-    Done(Box<JobDone>),
+    /// Jobs are done.
+    Done(Vec<JobDone>),
 }
 
 /// How fast merges go.
@@ -97,9 +99,14 @@ impl Shared {
         self.log_backlog_bytes.load(Relaxed)
     }
 
-    /// Has a job run.
-    pub fn run(&self, job: Job) {
-        self.lanes[lane_of(job.kind())].push(job);
+    /// Has jobs run; takes them out of the list.
+    pub fn run(&self, jobs: &mut Vec<Job>) {
+        for job in jobs.extract_if(.., |job| job.kind() != JobKind::Read) {
+            self.lanes[lane_of(job.kind())].push(job);
+        }
+        if !jobs.is_empty() {
+            self.lanes[0].push_all(jobs.drain(..), READS);
+        }
     }
 
     /// What the threads do.
@@ -138,18 +145,8 @@ impl Threads {
             for number in 0..count {
                 let (shared, disk, inboxes) = (Arc::clone(&shared), Arc::clone(disk), inboxes.to_vec());
                 let thread = thread::Builder::new().name(format!("{name}-{number}"));
-                others.push(thread.spawn(move || {
-                    while let Some(job) = shared.lanes[lane].pop() {
-                        let patient = job.is_patient() && merging == Merging::AsInTheServer;
-                        let began = Instant::now();
-                        let done = shared.activity.during(Work::of(job.kind()), || job.run(&*disk));
-                        // A driver that is gone waits for nothing.
-                        let _not_wanted = inboxes[done.shard()].send(Letter::Done(Box::new(done)));
-                        if patient {
-                            thread::sleep(began.elapsed().min(PATIENCE));
-                        }
-                    }
-                })?);
+                let lane = Lane { shared, lane, disk, inboxes, merging };
+                others.push(thread.spawn(move || lane.run())?);
             }
         }
         Ok(Threads { shared, log: log?, others })
@@ -168,6 +165,42 @@ impl Threads {
             thread.join().expect("a panic ends the process");
         }
         self.log.join().expect("a panic ends the process").context("the log failed")
+    }
+}
+
+/// What a thread for jobs works with.
+struct Lane {
+    shared: Arc<Shared>,
+    lane: usize,
+    disk: Arc<dyn Disk>,
+    inboxes: Vec<Sender<Letter>>,
+    merging: Merging,
+}
+
+impl Lane {
+    fn run(&self) {
+        let most = if self.lane == 0 { READS } else { 1 };
+        let mut jobs = Vec::new();
+        let mut done: Vec<Vec<JobDone>> = self.inboxes.iter().map(|_| Vec::new()).collect();
+        while self.shared.lanes[self.lane].pop_some(&mut jobs, most) {
+            if jobs.len() > 1 {
+                jobs.iter().for_each(Job::announce);
+            }
+            let mut patient = false;
+            let began = Instant::now();
+            for job in jobs.drain(..) {
+                patient = job.is_patient() && self.merging == Merging::AsInTheServer;
+                let result = self.shared.activity.during(Work::of(job.kind()), || job.run(&*self.disk));
+                done[result.shard()].push(result);
+            }
+            for (inbox, done) in self.inboxes.iter().zip(&mut done).filter(|(_, done)| !done.is_empty()) {
+                // A driver that is gone waits for nothing.
+                let _not_wanted = inbox.send(Letter::Done(std::mem::take(done)));
+            }
+            if patient {
+                thread::sleep(began.elapsed().min(PATIENCE));
+            }
+        }
     }
 }
 
