@@ -2,6 +2,8 @@
 
 mod cluster;
 
+#[path = "coordinator/large.rs"]
+mod large;
 #[path = "coordinator/marks.rs"]
 mod marks;
 #[path = "coordinator/overtaken.rs"]

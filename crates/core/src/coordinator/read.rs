@@ -192,11 +192,17 @@ impl Shard {
             let record = join(read);
             return self.read_done(op, record, cx);
         }
-        read.joined = Some(join(read));
-        self.compare_all(op, cx);
+        let joined = join(read);
+        if strict && joined.is_too_large() {
+            // No replica will keep it, so no answer could be held to.
+            return self.finish(op, Outcome::Rejected(Rejected::RecordTooLarge), cx);
+        }
+        read.joined = Some(joined);
         if !strict || self.config.canary.is(Canary::ReadRepairNotAwaited) {
+            // Before any repair: one that is refused takes nothing from the answer.
             self.answer_now(op, cx);
         }
+        self.compare_all(op, cx);
         self.repaired(op, cx);
     }
 

@@ -12,13 +12,14 @@ mod write;
 pub(crate) use durable::{Waiter, Waiting};
 
 use crate::{
+    canary::Canary,
     ids::{Epoch, Lsn, MemberNumber},
-    limits::OPERATIONS,
+    limits::{OPERATIONS, RECORD_BYTES},
     message::{Body, OpId, ReadVerdict, RepairVerdict, Stamp, StampedRecord, WriteVerdict},
     outbox::Event,
     shard::{Context, Shard},
     slot::Slot,
-    storage::{Found, JobId, LoadError, Loaded, Lookup, Mutation, Probe, Storage},
+    storage::{Found, JobId, LoadError, LoadedRecord, Lookup, Mutation, Probe, Storage},
     version::{Record, SlotLines, Write},
 };
 use alloc::{
@@ -96,6 +97,31 @@ pub(crate) struct Current {
     pub(crate) probe: Probe,
 }
 
+impl Current {
+    /// What is stored now, to be kept while the record is changed.
+    pub(crate) fn before(&self) -> Before {
+        Before { encoded: self.encoded.clone(), had_versions: !self.record.versions.is_empty() }
+    }
+}
+
+/// A key's record as it is stored when a change begins.
+pub(crate) struct Before {
+    encoded: Bytes,
+    had_versions: bool,
+}
+
+impl Before {
+    /// Whether the new record knows all that this one did.
+    fn is_within(&self, new: &Record) -> bool {
+        let old = Record::decode(self.encoded.clone()).unwrap_or_default();
+        old.seen.is_subset(&new.seen) && old.mark <= new.mark && old.hi <= new.hi
+    }
+}
+
+/// A record would exceed [`RECORD_BYTES`]; nothing was kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RecordTooLarge;
+
 impl Shard {
     /// Runs the task with the key's record, now or when the disk has answered.
     pub(crate) fn with_record<S: Storage>(
@@ -130,7 +156,7 @@ impl Shard {
     }
 
     /// The disk answered: every task of the key runs, in order.
-    pub(crate) fn loaded<S: Storage>(&mut self, loaded: Loaded, cx: &mut Context<'_, S>) {
+    pub(crate) fn loaded<S: Storage>(&mut self, loaded: LoadedRecord, cx: &mut Context<'_, S>) {
         let Some((slot, key)) = self.parked.jobs.remove(&loaded.job) else { return };
         let Some(queue) = self.parked.keys.remove(&(slot, key.clone())) else { return };
         self.parked.tasks -= queue.tasks.len();
@@ -250,21 +276,28 @@ impl Shard {
         }
     }
 
-    /// Keeps a changed record. The one place that sees the old and the new state of every write.
+    /// Keeps a changed record, unless it is too large. The one place that sees the old and the new state of every write.
     pub(crate) fn keep<S: Storage>(
         &mut self,
         slot: Slot,
         key: &[u8],
-        had_versions: bool,
+        before: &Before,
         new: &Record,
         cx: &mut Context<'_, S>,
-    ) -> Lsn {
+    ) -> Result<Lsn, RecordTooLarge> {
         debug_assert_eq!(new.check(), Ok(()), "what is kept obeys the algebra");
-        let live = i8::from(!new.versions.is_empty()) - i8::from(had_versions);
+        debug_assert!(
+            before.is_within(new) || self.config.canary != Canary::None,
+            "nothing seen is unlearned"
+        );
+        let live = i8::from(!new.versions.is_empty()) - i8::from(before.had_versions);
         let mut encoded = core::mem::take(&mut self.scratch);
         encoded.clear();
         new.encode(&mut encoded);
-        let lsn = cx.store.apply(slot, &[Mutation::Put { key, record: &encoded, live }]);
+        let lsn = match encoded.len() {
+            0..=RECORD_BYTES => Ok(cx.store.apply(slot, &[Mutation::Put { key, record: &encoded, live }])),
+            _ => Err(RecordTooLarge),
+        };
         self.scratch = encoded;
         lsn
     }

@@ -4,7 +4,6 @@ use super::Current;
 use crate::{
     coordinator::operation::{Kind, Minted},
     ids::{Dot, MemberNumber},
-    limits::RECORD_BYTES,
     message::{Body, OpId, WriteVerdict},
     outbox::{Action, Event},
     request::{Basis, Rejected},
@@ -50,17 +49,16 @@ impl Shard {
             Basis::Causal(token) => Intent::Causal(token),
         };
         let payload = write.payload.clone();
-        let had_versions = !current.record.versions.is_empty();
+        let before = current.before();
         let existed = current.record.plain(cx.now.wall_ms).is_some();
         let input = MintInput { key: &key, me, lines: &lines, clock, intent, payload, epoch, canary };
         let mint = match version::mint(&mut current.record, input) {
             Ok(mint) => mint,
             Err(error) => return self.mint_failed(op, error, cx),
         };
-        if size_of_record(&current.record) > RECORD_BYTES {
+        let Ok(lsn) = self.keep(slot, &key, &before, &current.record, cx) else {
             return self.write_rejected(op, Rejected::RecordTooLarge, cx);
-        }
-        let lsn = self.keep(slot, &key, had_versions, &current.record, cx);
+        };
         self.write_minted(op, Minted { write: mint.write, reply: mint.reply, lsn }, existed, cx);
     }
 
@@ -139,13 +137,15 @@ impl Shard {
                 let body = Body::WriteAck { op, verdict: WriteVerdict::TooOld };
                 return self.send(from, Some(slot), 0, body, cx);
             }
-            let had_versions = !current.record.versions.is_empty();
+            let before = current.before();
             current.record.join_write_with(&write, self.config.canary);
-            if cx.store.admits().is_err() || size_of_record(&current.record) > RECORD_BYTES {
+            let admitted = cx.store.admits().is_ok();
+            let kept = admitted.then(|| self.keep(slot, &write.key, &before, &current.record, cx));
+            let Some(Ok(kept)) = kept else {
                 let body = Body::WriteAck { op, verdict: WriteVerdict::Refused };
                 return self.send(from, Some(slot), 0, body, cx);
-            }
-            lsn = self.keep(slot, &write.key, had_versions, &current.record, cx);
+            };
+            lsn = kept;
         }
         let beaten =
             write.kind == version::Kind::Register && current.record.mark > Some((write.time, write.dot));
@@ -179,14 +179,4 @@ fn overtaken(first: &Write, record: &version::Record, me: crate::ids::Actor) -> 
     let deleted =
         !register && dot.actor == me && dot.actor == first.dot.actor && dot.counter > first.dot.counter;
     deleted.then_some(Some(dot))
-}
-
-/// Roughly the encoded size of a record, in bytes; exact enough for a cap.
-fn size_of_record(record: &version::Record) -> usize {
-    let ranges = |set: &version::DotSet| set.ranges().len() * 16;
-    let version_bytes = |v: &version::Version| match &v.value {
-        version::Value::Bytes(bytes) => bytes.len() + ranges(&v.ctx) + 48,
-        version::Value::Freed => ranges(&v.ctx) + 48,
-    };
-    ranges(&record.seen) + record.versions.iter().map(version_bytes).sum::<usize>()
 }

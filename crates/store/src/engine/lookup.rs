@@ -28,7 +28,7 @@ use crate::{
 use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
-    storage::{Found, JobId, LoadError, Loaded, Lookup, Probe},
+    storage::{Found, JobId, LoadError, Loaded, LoadedRecord, Lookup, Probe},
 };
 
 /// What the tables in memory say.
@@ -217,7 +217,7 @@ impl Engine {
             Err(LoadError::Io) => self.stats.failed_reads += 1,
             Ok(_) => {}
         }
-        loaded.push(Loaded { job: id, result, probe });
+        loaded.push(Loaded::Record(LoadedRecord { job: id, result, probe }));
     }
 
     /// Keeps what a lookup found, as of the stage at which it began; true if that is too long to be kept apart from its
