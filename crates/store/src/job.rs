@@ -27,6 +27,9 @@ pub(crate) use free::FreeJob;
 pub(crate) use read::{ReadDone, ReadJob};
 pub(crate) use scan::ScanJob;
 
+/// Lookups that a thread takes at a time. More save little and make the first wait for the last.
+const READS_AT_ONCE: usize = 8;
+
 /// A piece of work for the disk.
 pub struct Job {
     shard: usize,
@@ -58,6 +61,17 @@ pub enum JobKind {
     Compact,
     /// A file is removed.
     Remove,
+}
+
+impl JobKind {
+    /// How many jobs of this kind a thread should take at a time, if they wait: so many lookups cost hardly more wake-ups than
+    /// one, and [`Job::announce`] lets the disk work on all of them.
+    pub const fn at_once(self) -> usize {
+        match self {
+            JobKind::Read => READS_AT_ONCE,
+            _ => 1,
+        }
+    }
 }
 
 /// The result of a job, for the engine that gave it.

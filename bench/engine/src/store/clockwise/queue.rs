@@ -41,8 +41,9 @@ impl<T> Queue<T> {
     /// Appends, and wakes as many of the threads that wait as it takes, if each takes this many.
     pub fn push_all(&self, items: impl Iterator<Item = T>, each: usize) {
         let mut waiting = self.lock();
+        let before = waiting.items.len();
         waiting.items.extend(items);
-        let wanted = waiting.items.len().div_ceil(each).min(waiting.idle);
+        let wanted = (waiting.items.len() - before).div_ceil(each).min(waiting.idle);
         drop(waiting);
         (0..wanted).for_each(|_| self.arrived.notify_one());
     }
@@ -54,12 +55,14 @@ impl<T> Queue<T> {
         waiting
     }
 
-    /// Moves the first items to `into`, at most so many, waiting for the first. False: closed and empty.
-    pub fn pop_some(&self, into: &mut Vec<T>, most: usize) -> bool {
+    /// Moves the first item to `into`, waiting for it, and those behind it that `goes_along` (told the first, the other and
+    /// how many there are) accepts. False: closed and empty.
+    pub fn pop_some(&self, into: &mut Vec<T>, goes_along: impl Fn(&T, &T, usize) -> bool) -> bool {
         let mut waiting = self.lock();
         loop {
-            if !waiting.items.is_empty() {
-                let count = waiting.items.len().min(most);
+            if let Some(first) = waiting.items.front() {
+                let behind = waiting.items.iter().skip(1).enumerate();
+                let count = 1 + behind.take_while(|(at, item)| goes_along(first, item, at + 1)).count();
                 into.extend(waiting.items.drain(..count));
                 return true;
             }

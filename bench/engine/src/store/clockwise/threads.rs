@@ -26,8 +26,6 @@ const SYNC_EVERY: Duration = Duration::from_millis(1000);
 
 /// Threads by lane, as the server has them. Readers sleep in the kernel for most of their time.
 const THREADS: [(&str, usize); 4] = [("read", 32), ("flush", 1), ("compaction", 1), ("free", 1)];
-/// Cold reads that a thread takes at a time, as in the server.
-const READS: usize = 8;
 /// Longest pause between two slices of a merge that can wait, as in the server.
 const PATIENCE: Duration = Duration::from_millis(50);
 const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
@@ -105,7 +103,7 @@ impl Shared {
             self.lanes[lane_of(job.kind())].push(job);
         }
         if !jobs.is_empty() {
-            self.lanes[0].push_all(jobs.drain(..), READS);
+            self.lanes[0].push_all(jobs.drain(..), JobKind::Read.at_once());
         }
     }
 
@@ -179,10 +177,11 @@ struct Lane {
 
 impl Lane {
     fn run(&self) {
-        let most = if self.lane == 0 { READS } else { 1 };
+        let goes_along =
+            |first: &Job, job: &Job, count: usize| job.kind() == first.kind() && count < job.kind().at_once();
         let mut jobs = Vec::new();
         let mut done: Vec<Vec<JobDone>> = self.inboxes.iter().map(|_| Vec::new()).collect();
-        while self.shared.lanes[self.lane].pop_some(&mut jobs, most) {
+        while self.shared.lanes[self.lane].pop_some(&mut jobs, goes_along) {
             if jobs.len() > 1 {
                 jobs.iter().for_each(Job::announce);
             }
