@@ -262,6 +262,8 @@ impl Run {
         self.options.shards = 1 + self.rng.usize(..16);
         self.options.compression = if self.rng.bool() { Compression::Lz4 } else { Compression::None };
         self.options.flat_index_bytes = self.rng.usize(..2_000);
+        // With one bit most tables seem to hold every key.
+        self.options.bloom_bits_per_key = [1, 10][self.rng.usize(..2)];
         self.options.cache_bytes = [64 << 10, 400 << 10, 4 << 20][self.rng.usize(..3)];
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         self.server = Server::open(disk, &self.options).expect("recovers");
