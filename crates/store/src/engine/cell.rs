@@ -3,6 +3,7 @@
 
 use super::memtable::{self, Memtable};
 use crate::{
+    drops::Drops,
     limits::LINES_BYTES,
     log::batch::{Applied, Change},
     manifest::{Manifest, SlotInfo},
@@ -65,8 +66,8 @@ pub(crate) struct Work {
     pub(crate) installing: Option<Installing>,
     /// Work of this cell failed and is tried again at the next tick.
     pub(crate) resting: bool,
-    /// Tables that compaction found damaged and leaves alone.
-    pub(crate) unmergeable: Vec<u64>,
+    /// A drop became durable or the tables changed since it was looked whether a table has much that is dropped.
+    pub(crate) reclaim_due: bool,
 }
 
 /// A change of the set of tables.
@@ -74,8 +75,7 @@ pub(crate) enum Edit {
     /// The oldest frozen memtable is in this table (`None` if it held no entry).
     Flushed { frozen: Arc<Frozen>, table: Option<Arc<Table>> },
     /// These tables are replaced by this one (`None` if nothing is left of them).
-    /// `filtered` if records were left out by the caller's rule.
-    Compacted { inputs: Vec<u64>, table: Option<Arc<Table>>, filtered: bool },
+    Compacted { inputs: Vec<u64>, table: Option<Arc<Table>>, left_out: LeftOut },
 }
 
 /// The state that a cell has once the manifest is durable.
@@ -94,8 +94,17 @@ pub(crate) struct Installing {
 pub(crate) struct Compaction {
     /// The number of the merged table; `None` if nothing is left.
     pub(crate) merged: Option<u64>,
-    /// Whether records were left out by the caller's rule.
-    pub(crate) filtered: bool,
+    pub(crate) left_out: LeftOut,
+}
+
+/// What a compaction left out, beside what its own inputs replace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeftOut {
+    Nothing,
+    /// Records, by the caller's rule; a note hides what older tables say of them.
+    Filtered,
+    /// Perhaps dropped slots, without a trace.
+    Dropped,
 }
 
 /// A memtable that takes no more changes, with what was remembered per slot when it was closed.
@@ -137,7 +146,7 @@ impl Cell {
             merged: Lsn(0),
             next_number: manifest.next_number,
             oldest_mark: 0,
-            work: Work::default(),
+            work: Work { reclaim_due: true, ..Work::default() },
         }
     }
 
@@ -184,29 +193,47 @@ impl Cell {
     /// The dropped slots, for merges: only drops that are durable, in the log or with the manifest, since what is
     /// removed because of one must not come back without it. (No table is newer than the manifest, so that a merge
     /// meets no other drop between its tables.)
-    pub(crate) fn durable_drops(&self, durable: Lsn) -> Vec<(Slot, Lsn)> {
+    pub(crate) fn durable_drops(&self, durable: Lsn) -> Drops {
         let durable = durable.max(self.flushed);
-        self.drops().filter(|(_, dropped)| *dropped <= durable).collect()
+        Drops::new(self.dropped_slots().filter(|(_, dropped)| *dropped <= durable).collect())
     }
 
-    /// The dropped slots, with the position of the drop.
-    pub(crate) fn drops(&self) -> impl Iterator<Item = (Slot, Lsn)> {
+    /// The dropped slots.
+    pub(crate) fn drops(&self) -> Drops {
+        Drops::new(self.dropped_slots().collect())
+    }
+
+    fn dropped_slots(&self) -> impl Iterator<Item = (Slot, Lsn)> {
         self.dropped.iter().filter_map(|(&at, &dropped)| Some((self.slot_at(at)?, dropped)))
+    }
+
+    /// Whether there are drops that may still hide something.
+    pub(crate) fn has_drops(&self) -> bool {
+        !self.dropped.is_empty()
     }
 
     fn slot_at(&self, place: usize) -> Option<Slot> {
         Slot::stored(place as u16 * CELLS + self.number)
     }
 
-    /// Forgets drops that hide nothing any more.
+    /// Forgets drops that hide nothing any more. Looks once at each table that is older than one of them.
     pub(crate) fn forget_drops(&mut self) {
+        if self.dropped.is_empty() {
+            return;
+        }
+        let drops = self.drops();
+        let mut hiding = vec![false; self.live.len()];
+        for table in self.tables.iter().filter(|table| drops.can_hide(table.info().newest)) {
+            let newest = table.info().newest;
+            let mut mark = |slot| hiding[place(slot)] |= drops.hides(slot, newest);
+            match table.properties() {
+                Some(properties) => properties.slots().for_each(|count| mark(count.slot)),
+                None => table.slots().slots().for_each(mark),
+            }
+        }
+        let oldest = self.frozen.iter().map(|frozen| frozen.memtable.last()).min();
         let before = self.dropped.len();
-        let (frozen, tables, number) = (&self.frozen, &self.tables, self.number);
-        self.dropped.retain(|&at, &mut dropped| {
-            let Some(slot) = Slot::stored(at as u16 * CELLS + number) else { return false };
-            frozen.iter().any(|frozen| frozen.memtable.last() < dropped)
-                || tables.iter().any(|table| table.info().newest < dropped && table.may_hold(slot))
-        });
+        self.dropped.retain(|&at, &mut dropped| hiding[at] || oldest.is_some_and(|oldest| oldest < dropped));
         self.drops_over += (before - self.dropped.len()) as u64;
     }
 
@@ -275,10 +302,13 @@ impl Cell {
         let gone = self.tables.iter().zip(&self.stages).filter(|(table, _)| !stays(table));
         let of_inputs = gone.map(|(_, &stage)| stage).max().unwrap_or(self.stage);
         let stage = |table: &Arc<Table>| match (stage_of(table.info().number), compaction) {
-            // What was left out may be known from before, and a newer table may seem to hold it.
-            (Some(_), Some(Compaction { merged: None, filtered: true })) => self.stage,
+            // What was left out may be known from before, and any other table may seem to hold it.
+            (_, Some(Compaction { left_out: LeftOut::Dropped, .. })) => self.stage,
+            (Some(_), Some(Compaction { merged: None, left_out: LeftOut::Filtered })) => self.stage,
             (Some(stage), _) => stage,
-            (None, Some(Compaction { merged, filtered: false })) if *merged == Some(table.info().number) => {
+            (None, Some(Compaction { merged, left_out: LeftOut::Nothing }))
+                if *merged == Some(table.info().number) =>
+            {
                 of_inputs
             }
             _ => self.stage,
@@ -310,9 +340,9 @@ impl Cell {
                     next.slots = Arc::clone(&frozen.slots);
                     next.tables.splice(..0, table);
                 }
-                Edit::Compacted { inputs, table, filtered } => {
+                Edit::Compacted { inputs, table, left_out } => {
                     let merged = table.as_ref().map(|table| table.info().number);
-                    next.compaction = Some(Compaction { merged, filtered });
+                    next.compaction = Some(Compaction { merged, left_out });
                     let is_input = |table: &Arc<Table>| inputs.contains(&table.info().number);
                     let start =
                         next.tables.iter().position(is_input).expect("only compaction removes tables");

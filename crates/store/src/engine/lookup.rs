@@ -12,6 +12,7 @@
 //!   later stage, or in what that was merged into: it is read;
 //! - a record that a merge left out is not answered any more, since that table, or all that are left, have its stage;
 //! - the drop of a slot hides all tables from before, and every other one is of a later stage than what was read before;
+//!   when a merge may have left the slot out, so that the drop will be forgotten, all tables get the stage of that merge;
 //! - a merge of tables that the record had seen changes nothing. One that takes in a table which the record has not seen
 //!   costs a read of the disk.
 //!
@@ -187,7 +188,7 @@ impl Engine {
         self.stats.blocks_read += blocks.len() as u64;
         self.stats.bloom_false += false_blocks;
         if let Some(owner) = damaged {
-            self.note_damaged(place, owner, Some(slot));
+            self.note_damaged(place, owner, slot);
         }
         let key = KeyRef { slot, key: &key };
         let large = self.keep_record(key, stage, &result, &blocks);

@@ -9,7 +9,7 @@ use super::{
 use crate::setup::BACKGROUND_THREADS;
 use anyhow::{Context, Result};
 use clockwise_core::ids::Lsn;
-use clockwise_store::{Disk, Flushed, Job, JobDone, JobKind, Log, LogBatch, LogError};
+use clockwise_store::{Disk, Flushed, Job, JobDone, JobKind, Lane, Log, LogBatch, LogError};
 use std::{
     collections::VecDeque,
     sync::{
@@ -24,21 +24,18 @@ use std::{
 /// Time between two syncs where writes are not acknowledged after one, as is the server's default.
 const SYNC_EVERY: Duration = Duration::from_millis(1000);
 
-/// Threads by lane, as the server has them. Readers sleep in the kernel for most of their time.
-const THREADS: [(&str, usize); 4] = [("read", 32), ("flush", 1), ("compaction", 1), ("free", 1)];
-/// Longest pause between two slices of a merge that can wait, as in the server.
-const PATIENCE: Duration = Duration::from_millis(50);
-const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
-
-/// The lane of a kind of job.
-fn lane_of(kind: JobKind) -> usize {
-    match kind {
-        JobKind::Read | JobKind::Scan => 0,
-        JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => 1,
-        JobKind::Compact | JobKind::Survey => 2,
-        JobKind::Free => 3,
+/// Name and number of a lane's threads, as the server has them. Readers sleep in the kernel for most of their time.
+const fn threads_of(lane: Lane) -> (&'static str, usize) {
+    match lane {
+        Lane::Read => ("read", 32),
+        Lane::Flush => ("flush", 1),
+        Lane::Merge => ("compaction", 1),
+        Lane::Free => ("free", 1),
     }
 }
+/// Longest pause between two slices of a merge that can wait, as in the server.
+const PATIENCE: Duration = Duration::from_millis(50);
+const _: () = assert!(threads_of(Lane::Flush).1 + threads_of(Lane::Merge).1 == BACKGROUND_THREADS);
 
 /// For the log thread.
 enum LogLetter {
@@ -68,7 +65,8 @@ pub struct Shared {
     log: Queue<LogLetter>,
     /// Bytes that wait for the log thread.
     log_backlog_bytes: AtomicUsize,
-    lanes: [Queue<Job>; THREADS.len()],
+    /// In the order of [`Lane::ALL`].
+    lanes: [Queue<Job>; Lane::ALL.len()],
     activity: Activity,
 }
 
@@ -100,10 +98,10 @@ impl Shared {
     /// Has jobs run; takes them out of the list.
     pub fn run(&self, jobs: &mut Vec<Job>) {
         for job in jobs.extract_if(.., |job| job.kind() != JobKind::Read) {
-            self.lanes[lane_of(job.kind())].push(job);
+            self.lanes[job.kind().lane() as usize].push(job);
         }
         if !jobs.is_empty() {
-            self.lanes[0].push_all(jobs.drain(..), JobKind::Read.at_once());
+            self.lanes[Lane::Read as usize].push_all(jobs.drain(..), JobKind::Read.at_once());
         }
     }
 
@@ -125,7 +123,7 @@ impl Threads {
         let shared = Arc::new(Shared {
             log: Queue::new(),
             log_backlog_bytes: AtomicUsize::new(0),
-            lanes: [const { Queue::new() }; THREADS.len()],
+            lanes: [const { Queue::new() }; Lane::ALL.len()],
             activity: Activity::default(),
         });
         let writer = LogWriter {
@@ -139,12 +137,13 @@ impl Threads {
         };
         let log = thread::Builder::new().name("log".to_owned()).spawn(move || writer.run());
         let mut others = Vec::new();
-        for (lane, (name, count)) in THREADS.into_iter().enumerate() {
+        for lane in Lane::ALL {
+            let (name, count) = threads_of(lane);
             for number in 0..count {
                 let (shared, disk, inboxes) = (Arc::clone(&shared), Arc::clone(disk), inboxes.to_vec());
                 let thread = thread::Builder::new().name(format!("{name}-{number}"));
-                let lane = Lane { shared, lane, disk, inboxes, merging };
-                others.push(thread.spawn(move || lane.run())?);
+                let thread_of = LaneThread { shared, lane, disk, inboxes, merging };
+                others.push(thread.spawn(move || thread_of.run())?);
             }
         }
         Ok(Threads { shared, log: log?, others })
@@ -167,21 +166,21 @@ impl Threads {
 }
 
 /// What a thread for jobs works with.
-struct Lane {
+struct LaneThread {
     shared: Arc<Shared>,
-    lane: usize,
+    lane: Lane,
     disk: Arc<dyn Disk>,
     inboxes: Vec<Sender<Letter>>,
     merging: Merging,
 }
 
-impl Lane {
+impl LaneThread {
     fn run(&self) {
         let goes_along =
             |first: &Job, job: &Job, count: usize| job.kind() == first.kind() && count < job.kind().at_once();
         let mut jobs = Vec::new();
         let mut done: Vec<Vec<JobDone>> = self.inboxes.iter().map(|_| Vec::new()).collect();
-        while self.shared.lanes[self.lane].pop_some(&mut jobs, goes_along) {
+        while self.shared.lanes[self.lane as usize].pop_some(&mut jobs, goes_along) {
             if jobs.len() > 1 {
                 jobs.iter().for_each(Job::announce);
             }
