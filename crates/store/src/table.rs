@@ -198,7 +198,9 @@ impl Table {
 
     /// Reads, verifies and decompresses a block of data or a partition.
     pub fn read_block(&self, place: Place) -> Result<Bytes, LoadError> {
-        self.open_block(place, &self.read(place.offset, place.length as usize)?)
+        let mut sealed = Vec::new();
+        self.read(place.offset, place.length as usize, &mut sealed)?;
+        self.open_block(place, &sealed)
     }
 
     fn open_block(&self, place: Place, sealed: &[u8]) -> Result<Bytes, LoadError> {
@@ -217,16 +219,16 @@ impl Table {
         }
     }
 
-    /// Bytes of the file.
-    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, LoadError> {
+    /// Bytes of the file, in the place of what `bytes` holds.
+    fn read(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> Result<(), LoadError> {
         let file = &self.body()?.file;
         // A partition is believed about a length only within the file.
         if offset.checked_add(length as u64).is_none_or(|end| end > self.info.file_bytes) {
             return Err(LoadError::Damaged);
         }
-        let mut bytes = vec![0; length];
-        match file.read_at(&mut bytes, offset) {
-            Ok(read) if read == length => Ok(bytes),
+        bytes.resize(length, 0);
+        match file.read_at(bytes, offset) {
+            Ok(read) if read == length => Ok(()),
             Ok(_) => Err(LoadError::Damaged),
             Err(_) => Err(LoadError::Io),
         }

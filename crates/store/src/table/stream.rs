@@ -17,8 +17,12 @@ pub struct Stream {
     /// The key to begin at, until its block is there.
     from: Option<Vec<u8>>,
     places: Places,
-    /// Verified blocks of the piece that was read last.
-    piece: VecDeque<Bytes>,
+    /// The piece that was read last, and where it lies. Its blocks are opened one by one as they are needed: they are several
+    /// times as large, and what was just opened is still in the processor's caches.
+    piece: Vec<u8>,
+    piece_offset: u64,
+    /// Blocks of the piece that are not opened yet.
+    closed: VecDeque<Place>,
     piece_bytes: usize,
     block: Bytes,
     entry: usize,
@@ -86,7 +90,17 @@ impl Stream {
         });
         let piece_bytes = if from.is_some() { FIRST_PIECE_BYTES } else { STREAM_BYTES };
         let places = Places { next: 0, known: VecDeque::new() };
-        Stream { table, from, places, piece: VecDeque::new(), piece_bytes, block: Bytes::new(), entry: 0 }
+        Stream {
+            table,
+            from,
+            places,
+            piece: Vec::new(),
+            piece_offset: 0,
+            closed: VecDeque::new(),
+            piece_bytes,
+            block: Bytes::new(),
+            entry: 0,
+        }
     }
 
     /// The number of the table it reads.
@@ -112,11 +126,10 @@ impl Stream {
                 self.entry += 1;
                 return Ok(Some(value));
             }
-            if self.piece.is_empty() && !self.read_piece()? {
+            if self.closed.is_empty() && !self.read_piece()? {
                 return Ok(None);
             }
-            self.block = self.piece.pop_front().unwrap_or_default();
-            self.entry = 0;
+            self.open_block()?;
         }
     }
 
@@ -124,33 +137,39 @@ impl Stream {
         let key = KeyRef::parse(from).ok_or(LoadError::Damaged)?;
         self.places = Places::new(&self.table, Some(key))?;
         if self.read_piece()? {
-            self.block = self.piece.pop_front().unwrap_or_default();
+            self.open_block()?;
             self.entry = block::lower_bound(&self.block, key).map_err(|_| LoadError::Damaged)?;
         }
         Ok(())
     }
 
-    /// Reads the next blocks in one go; false behind the last.
+    /// Reads the next blocks in one go; false behind the last. Called when the piece before is used up.
     fn read_piece(&mut self) -> Result<bool, LoadError> {
         let Some(first) = self.places.peek(&self.table)? else { return Ok(false) };
-        let mut places = Vec::new();
         let mut end = first.offset;
         while let Some(place) = self.places.peek(&self.table)? {
             let bytes = (place.offset - first.offset) as usize + place.length as usize;
-            if place.offset != end || (bytes > self.piece_bytes && !places.is_empty()) {
+            if place.offset != end || (bytes > self.piece_bytes && !self.closed.is_empty()) {
                 break;
             }
             end += u64::from(place.length);
-            places.push(place);
+            self.closed.push_back(place);
             self.places.skip();
         }
-        let bytes = self.table.read(first.offset, (end - first.offset) as usize)?;
-        for place in &places {
-            let at = (place.offset - first.offset) as usize;
-            let sealed = &bytes[at..at + place.length as usize];
-            self.piece.push_back(self.table.open_block(*place, sealed)?);
-        }
+        self.piece_offset = first.offset;
+        self.table.read(first.offset, (end - first.offset) as usize, &mut self.piece)?;
         self.piece_bytes = (2 * self.piece_bytes).min(STREAM_BYTES);
-        Ok(!places.is_empty())
+        Ok(!self.closed.is_empty())
+    }
+
+    /// Opens the next block of the piece. A damaged one stays the next.
+    fn open_block(&mut self) -> Result<(), LoadError> {
+        let Some(&place) = self.closed.front() else { return Ok(()) };
+        let at = (place.offset - self.piece_offset) as usize;
+        let sealed = self.piece.get(at..at + place.length as usize).ok_or(LoadError::Damaged)?;
+        self.block = self.table.open_block(place, sealed)?;
+        self.closed.pop_front();
+        self.entry = 0;
+        Ok(())
     }
 }
