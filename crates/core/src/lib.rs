@@ -12,6 +12,7 @@
 //! | [`request`], [`message`], [`outbox`] | the values that enter and leave |
 //! | [`storage`] | what core needs of a storage engine |
 //! | `replica` | the one door into storage: read, join, write one record |
+//! | [`hints`] | what a stand-in keeps for owners that are down |
 //! | `coordinator` | which replicas, how many answers, what to reply |
 //! | `liveness` | which peers answer, and whose clock is off |
 //! | [`shard`] | one shard of one server: all of the above behind `on_x` functions |
@@ -26,6 +27,7 @@ extern crate std;
 pub mod canary;
 mod clock;
 mod coordinator;
+pub mod hints;
 pub mod hlc;
 pub mod identity;
 pub mod ids;

@@ -150,7 +150,7 @@ pub enum Rejected {
     DiskFull,
     /// The key has as many concurrent versions as are kept; read and write with the context.
     TooManySiblings,
-    /// The record with this version would be too large.
+    /// The record with this version would be too large; or, of a strict read, what replicas hold is too large together.
     RecordTooLarge,
     /// The token is forged, damaged, or of another key.
     BadContext,

@@ -1,6 +1,6 @@
 //! Every cap of this crate in one table, with the relations that must hold between them.
 
-use clockwise_core::limits::{CELLS, KEY_BYTES, RECORD_BYTES, SLOTS};
+use clockwise_core::limits::{CELLS, KEY_BYTES, RECORD_BYTES, STORED_SLOTS};
 
 /// Longest meta record, in bytes.
 pub const META_BYTES: usize = 128 * 1024 * 1024;
@@ -32,6 +32,8 @@ pub const STREAM_BYTES: usize = 256 * 1024;
 pub const SPACE_CHECK_BYTES: u64 = 8 * 1024 * 1024;
 /// Runs of a cell at which compaction starts to merge the newest of similar size.
 pub const COMPACT_RUNS: usize = 4;
+/// Tables that are looked at in one step for whether much of them is dropped: about a millisecond.
+pub const RECLAIM_TABLES: usize = 128;
 /// Memory of the memtables that one flush takes together, in bytes; a larger one goes alone.
 pub const FLUSH_BYTES: usize = 32 * 1024 * 1024;
 /// Runs of a cell above which writers are slowed down, and merges are urgent.
@@ -44,7 +46,7 @@ pub const OPEN_TABLES: usize = CELLS as usize * 2 * (STALL_RUNS + 2);
 
 /// Bytes that a manifest can take: lines of all slots of a cell, two keys of each table, and what goes with them.
 const MANIFEST_BYTES: usize =
-    (SLOTS / CELLS) as usize * (LINES_BYTES + 32) + TABLES * (2 * KEY_BYTES + 128) + 128;
+    (STORED_SLOTS / CELLS) as usize * (LINES_BYTES + 32) + TABLES * (2 * KEY_BYTES + 128) + 128;
 
 const _: () = assert!(MANIFEST_BYTES < META_BYTES);
 const _: () = assert!(BLOCK_BYTES > ENTRY_BYTES + BLOCK_TARGET_BYTES);

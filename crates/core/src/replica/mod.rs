@@ -12,16 +12,19 @@ mod write;
 pub(crate) use durable::{Waiter, Waiting};
 
 use crate::{
+    canary::Canary,
+    hints::HintTask,
     ids::{Epoch, Lsn, MemberNumber},
-    limits::OPERATIONS,
-    message::{Body, OpId, ReadVerdict, RepairVerdict, Stamp, StampedRecord, WriteVerdict},
+    limits::{OPERATIONS, RECORD_BYTES},
+    message::{Body, Delivered, OpId, ReadVerdict, RepairVerdict, Stamp, StampedRecord, WriteVerdict},
     outbox::Event,
     shard::{Context, Shard},
     slot::Slot,
-    storage::{Found, JobId, LoadError, Loaded, Lookup, Mutation, Probe, Storage},
+    storage::{Found, JobId, LoadError, LoadedRecord, Lookup, Mutation, Probe, Storage},
     version::{Record, SlotLines, Write},
 };
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
@@ -29,10 +32,6 @@ use bytes::Bytes;
 
 /// Something that needs the record of a key.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a task lives for one call in the usual case; a box would cost more"
-)]
 pub(crate) enum Task {
     /// The own coordinator mints a write.
     Mint(OpId),
@@ -50,6 +49,10 @@ pub(crate) enum Task {
     TakeRepair(MemberNumber, Option<OpId>, Vec<StampedRecord>),
     /// Another server's explain.
     AnswerProbe(MemberNumber, OpId),
+    /// A write that was held for this owner: stand-in, delivery, place in it.
+    TakeHint(MemberNumber, OpId, usize, Write),
+    /// Something with what is held of a key, in the slot for hints.
+    Hint(Box<HintTask>),
 }
 
 impl Task {
@@ -57,9 +60,11 @@ impl Task {
     fn asker(&self) -> Option<(MemberNumber, Option<OpId>)> {
         match self {
             Task::Mint(_) | Task::Read(_) | Task::Mend(..) | Task::Explain(_) => None,
-            Task::TakeWrite(from, op, _) | Task::AnswerRead(from, op, ..) | Task::AnswerProbe(from, op) => {
-                Some((*from, Some(*op)))
-            }
+            Task::TakeWrite(from, op, _)
+            | Task::AnswerRead(from, op, ..)
+            | Task::AnswerProbe(from, op)
+            | Task::TakeHint(from, op, ..) => Some((*from, Some(*op))),
+            Task::Hint(task) => task.asker(),
             Task::TakeRepair(from, op, _) => Some((*from, *op)),
         }
     }
@@ -96,6 +101,31 @@ pub(crate) struct Current {
     pub(crate) probe: Probe,
 }
 
+impl Current {
+    /// What is stored now, to be kept while the record is changed.
+    pub(crate) fn before(&self) -> Before {
+        Before { encoded: self.encoded.clone(), had_versions: !self.record.versions.is_empty() }
+    }
+}
+
+/// A key's record as it is stored when a change begins.
+pub(crate) struct Before {
+    encoded: Bytes,
+    had_versions: bool,
+}
+
+impl Before {
+    /// Whether the new record knows all that this one did.
+    fn is_within(&self, new: &Record) -> bool {
+        let old = Record::decode(self.encoded.clone()).unwrap_or_default();
+        old.seen.is_subset(&new.seen) && old.mark <= new.mark && old.hi <= new.hi
+    }
+}
+
+/// A record would exceed [`RECORD_BYTES`]; nothing was kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct RecordTooLarge;
+
 impl Shard {
     /// Runs the task with the key's record, now or when the disk has answered.
     pub(crate) fn with_record<S: Storage>(
@@ -130,7 +160,7 @@ impl Shard {
     }
 
     /// The disk answered: every task of the key runs, in order.
-    pub(crate) fn loaded<S: Storage>(&mut self, loaded: Loaded, cx: &mut Context<'_, S>) {
+    pub(crate) fn loaded<S: Storage>(&mut self, loaded: LoadedRecord, cx: &mut Context<'_, S>) {
         let Some((slot, key)) = self.parked.jobs.remove(&loaded.job) else { return };
         let Some(queue) = self.parked.keys.remove(&(slot, key.clone())) else { return };
         self.parked.tasks -= queue.tasks.len();
@@ -160,6 +190,9 @@ impl Shard {
         probe: Probe,
         cx: &mut Context<'_, S>,
     ) {
+        if let Task::Hint(task) = task {
+            return self.run_hint_task(slot, key, *task, looked, cx);
+        }
         let current = match looked {
             Ok(Some(found)) => match Record::decode(found.record.clone()) {
                 Ok(record) => {
@@ -186,6 +219,9 @@ impl Shard {
             Task::TakeRepair(from, op, records) => {
                 self.take_repair(from, op, slot, key, records, current, cx)
             }
+            Task::TakeHint(from, op, at, write) => self.take_hint(from, op, at, slot, &write, current, cx),
+            // Taken above.
+            Task::Hint(_) => {}
             Task::AnswerProbe(from, op) => {
                 let body = Body::ProbeAck { op, record: Some(current.encoded), probe: current.probe };
                 self.send(from, Some(slot), 0, body, cx);
@@ -227,6 +263,10 @@ impl Shard {
                     self.send(from, Some(slot), 0, body, cx);
                 }
             }
+            Task::TakeHint(from, op, at, _) => {
+                self.hint_judged(from, op, at, Delivered::Refused, Lsn(0), cx);
+            }
+            Task::Hint(task) => self.refuse_hint_task(slot, *task, error, cx),
             Task::AnswerProbe(from, op) => {
                 let body = Body::ProbeAck { op, record: None, probe: Probe::default() };
                 self.send(from, Some(slot), 0, body, cx);
@@ -246,33 +286,47 @@ impl Shard {
         }
         self.parked.tasks -= refused.len();
         for (slot, from, op) in refused {
-            self.refuse_epoch(from, asked_under, op, Some(slot), cx);
+            if from != self.config.me {
+                self.refuse_epoch(from, asked_under, op, Some(slot.of_keys()), cx);
+            }
         }
     }
 
-    /// Keeps a changed record. The one place that sees the old and the new state of every write.
+    /// Keeps a changed record, unless it is too large. The one place that sees the old and the new state of every write.
     pub(crate) fn keep<S: Storage>(
         &mut self,
         slot: Slot,
         key: &[u8],
-        had_versions: bool,
+        before: &Before,
         new: &Record,
         cx: &mut Context<'_, S>,
-    ) -> Lsn {
+    ) -> Result<Lsn, RecordTooLarge> {
         debug_assert_eq!(new.check(), Ok(()), "what is kept obeys the algebra");
-        let live = i8::from(!new.versions.is_empty()) - i8::from(had_versions);
+        debug_assert!(
+            before.is_within(new) || self.config.canary != Canary::None,
+            "nothing seen is unlearned"
+        );
+        let live = i8::from(!new.versions.is_empty()) - i8::from(before.had_versions);
         let mut encoded = core::mem::take(&mut self.scratch);
         encoded.clear();
         new.encode(&mut encoded);
-        let lsn = cx.store.apply(slot, &[Mutation::Put { key, record: &encoded, live }]);
+        let lsn = match encoded.len() {
+            0..=RECORD_BYTES => Ok(cx.store.apply(slot, &[Mutation::Put { key, record: &encoded, live }])),
+            _ => Err(RecordTooLarge),
+        };
         self.scratch = encoded;
         lsn
     }
 
-    /// The slot's lines.
+    /// The slot's lines; those of an owner with what it minted as a stand-in, before it was one.
     pub(crate) fn lines<S: Storage>(&self, slot: Slot, store: &S) -> SlotLines {
         // Lines that do not decode would be a bug of this crate: the engine checks what it stores.
-        store.lines(slot).and_then(|bytes| SlotLines::decode(bytes).ok()).unwrap_or_default()
+        let stored = |slot| store.lines(slot).and_then(|bytes| SlotLines::decode(bytes).ok());
+        let lines = stored(slot).unwrap_or_default();
+        match slot.keeps_hints() {
+            true => lines,
+            false => stored(slot.hints()).map_or(lines, |hints| lines.with_hints(self.actor, &hints)),
+        }
     }
 
     /// The stamp for records read now.

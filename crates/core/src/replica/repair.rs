@@ -1,6 +1,6 @@
 //! Read repair at a replica: records that a coordinator read, joined under rule R5 of the specification.
 
-use super::{Current, Waiter};
+use super::{Current, RecordTooLarge, Waiter};
 use crate::{
     ids::{Lsn, MemberNumber},
     message::{Body, OpId, RepairVerdict, StampedRecord},
@@ -74,7 +74,7 @@ impl Shard {
         let lines = self.lines(slot, cx.store);
         let mut changed = false;
         let mut highest = None;
-        let had_versions = !current.record.versions.is_empty();
+        let before = current.before();
         for stamped in records {
             let stamp = &stamped.stamp;
             if stamp.epoch != self.layout.epoch() || !self.lives.accept(stamp.sender, stamp.incarnation) {
@@ -103,7 +103,10 @@ impl Shard {
         if cx.store.admits().is_err() {
             return Err(RepairVerdict::Refused);
         }
+        let lsn = self
+            .keep(slot, key, &before, &current.record, cx)
+            .map_err(|RecordTooLarge| RepairVerdict::Refused)?;
         cx.out.events.push(Event::ReadRepair);
-        Ok((self.keep(slot, key, had_versions, &current.record, cx), newer))
+        Ok((lsn, newer))
     }
 }

@@ -15,6 +15,7 @@ use crate::{
         Asking,
         operation::{Members, Operations, Origin},
     },
+    hints::Hints,
     hlc::{Hlc, Now},
     ids::{Actor, Epoch, MemberNumber},
     layout::Layout,
@@ -44,6 +45,9 @@ pub struct Shard {
     pub(crate) asking: Asking,
     pub(crate) parked: Parked,
     pub(crate) waiting: Waiting,
+    pub(crate) hints: Hints,
+    /// When slow writes were looked for last, in monotonic milliseconds.
+    pub(crate) hedged_ms: u64,
     /// To be sent once more at the next tick: the receiver was not ready.
     pub(crate) again: Vec<(OpId, MemberNumber)>,
     /// An incarnation that is not durable yet: nothing is minted until it is.
@@ -74,6 +78,8 @@ impl Shard {
             asking: Asking::default(),
             parked: Parked::default(),
             waiting: Waiting::default(),
+            hints: Hints::default(),
+            hedged_ms: 0,
             again: Vec::new(),
             incarnation_pending: None,
             layout_pending: layout.epoch(),
@@ -100,9 +106,15 @@ impl Shard {
         self.begin(Origin::Client(ticket), request, &mut Context { now, store, out });
     }
 
-    /// A lookup that needed the disk came back.
+    /// A lookup or a scan that needed the disk came back.
     pub fn on_loaded<S: Storage>(&mut self, loaded: Loaded, now: Now, store: &mut S, out: &mut Outbox) {
-        self.loaded(loaded, &mut Context { now, store, out });
+        let cx = &mut Context { now, store, out };
+        match loaded {
+            Loaded::Record(loaded) => self.loaded(loaded, cx),
+            Loaded::Page(page) => {
+                self.hints_read(&page, cx);
+            }
+        }
     }
 
     /// `store.durable()` advanced.
@@ -123,6 +135,8 @@ impl Shard {
         for (op, member) in core::mem::take(&mut self.again) {
             self.offer_again(op, member, cx);
         }
+        self.hedge(cx);
+        self.tick_hints(cx);
         for op in self.operations.expired(now.mono_ms) {
             self.timed_out(op, cx);
         }
@@ -162,7 +176,9 @@ impl Shard {
             | Body::Read { op, .. }
             | Body::Probe { op, .. }
             | Body::Count { op, .. }
+            | Body::Hint { op: Some(op), .. }
             | Body::Repair { op: Some(op), .. } => self.member_failed(*op, peer, cx),
+            Body::Deliver { op, .. } => self.delivery_failed(*op, peer, now.mono_ms),
             _ => {}
         }
     }
@@ -195,7 +211,8 @@ impl Shard {
 
     /// Numbers for metrics.
     pub fn stats(&self) -> ShardStats {
-        ShardStats { operations: self.operations.len(), loading: self.parked.len() }
+        let hints = self.hints.ledger.stats();
+        ShardStats { operations: self.operations.len(), loading: self.parked.len(), hints }
     }
 
     /// A slot of this shard: messages about no slot name it, so that the answer comes back here.

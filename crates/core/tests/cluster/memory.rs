@@ -6,8 +6,12 @@
 use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
+    limits::RECORD_BYTES,
     slot::Slot,
-    storage::{Found, JobId, Loaded, Lookup, Mutation, Probe, Refusal, Storage},
+    storage::{
+        Found, JobId, Loaded, LoadedRecord, Lookup, Mutation, Page, PageEnd, PageLimit, Probe, Refusal,
+        Storage,
+    },
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -48,7 +52,8 @@ impl Memory {
         self.next_job += 1;
         let job = JobId(self.next_job);
         let probe = Probe { tables_read: 1, disk_reads: 1, ..Probe::default() };
-        self.jobs.push_back(Loaded { job, result: Ok(Some(Found { record, lsn: Lsn(0), probe })), probe });
+        let result = Ok(Some(Found { record, lsn: Lsn(0), probe }));
+        self.jobs.push_back(Loaded::Record(LoadedRecord { job, result, probe }));
         Lookup::Job(job)
     }
 }
@@ -66,11 +71,30 @@ impl Storage for Memory {
         }
     }
 
+    fn page(&mut self, slot: Slot, after: Option<Bytes>, limit: PageLimit) -> JobId {
+        self.next_job += 1;
+        let job = JobId(self.next_job);
+        let above = |key: &[u8]| after.as_ref().is_none_or(|after| key > &after[..]);
+        let mut found: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
+        let tables = self.tables.iter();
+        let fresh = self.records.iter().map(|(name, (record, _))| (name, record));
+        for ((_, key), record) in tables.chain(fresh).filter(|((of, key), _)| *of == slot && above(key)) {
+            found.insert(key.clone(), record.clone());
+        }
+        let more = found.len() > limit.records;
+        let records =
+            found.into_iter().take(limit.records).map(|(key, record)| (key.into(), record)).collect();
+        let end = if more { PageEnd::More } else { PageEnd::Done };
+        self.jobs.push_back(Loaded::Page(Page { job, slot, records, result: Ok(end) }));
+        job
+    }
+
     fn apply(&mut self, slot: Slot, mutations: &[Mutation<'_>]) -> Lsn {
         self.last += 1;
         for mutation in mutations {
             match *mutation {
                 Mutation::Put { key, record, live } => {
+                    assert!(record.len() <= RECORD_BYTES, "the engine takes no larger record");
                     let record = Bytes::copy_from_slice(record);
                     self.records.insert((slot, key.to_vec()), (record, Lsn(self.last)));
                     *self.live.entry(slot).or_default() += i64::from(live);

@@ -3,6 +3,7 @@
 
 use super::memtable::{self, Memtable};
 use crate::{
+    drops::Drops,
     limits::LINES_BYTES,
     log::batch::{Applied, Change},
     manifest::{Manifest, SlotInfo},
@@ -11,7 +12,7 @@ use crate::{
 use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
-    limits::{CELLS, KEY_BYTES, RECORD_BYTES, SLOTS},
+    limits::{CELLS, KEY_BYTES, RECORD_BYTES, STORED_SLOTS},
     slot::Slot,
     storage::Mutation,
 };
@@ -34,6 +35,9 @@ pub(crate) struct Cell {
     lines: BTreeMap<usize, Bytes>,
     /// Dropped slots whose older entries may still be somewhere, with the position of the drop. Usually empty.
     dropped: BTreeMap<usize, Lsn>,
+    /// Drops whose slots were dropped once more, while no manifest shows the later drop: a merge that may not follow that
+    /// one yet follows these, or what they hide would look as new as what it is merged with.
+    earlier: Vec<(usize, Lsn)>,
     /// How many drops were forgotten because nothing is left of what they hide: a lookup that began before must look again.
     pub(crate) drops_over: u64,
     /// What the manifest on disk says of the slots.
@@ -59,8 +63,8 @@ pub(crate) struct Work {
     pub(crate) installing: Option<Installing>,
     /// Work of this cell failed and is tried again at the next tick.
     pub(crate) resting: bool,
-    /// Tables that compaction found damaged and leaves alone.
-    pub(crate) unmergeable: Vec<u64>,
+    /// A drop became durable or the tables changed since it was looked whether a table has much that is dropped.
+    pub(crate) reclaim_due: bool,
 }
 
 /// A change of the set of tables.
@@ -99,7 +103,7 @@ fn place(slot: Slot) -> usize {
 impl Cell {
     /// A cell as its manifest describes it.
     pub(crate) fn new(number: u16, manifest: Manifest, tables: Vec<Arc<Table>>) -> Cell {
-        let mut live = vec![0; usize::from(SLOTS / CELLS)];
+        let mut live = vec![0; usize::from(STORED_SLOTS / CELLS)];
         let (mut lines, mut dropped) = (BTreeMap::new(), BTreeMap::new());
         for info in &manifest.slots {
             live[place(info.slot)] = info.live;
@@ -114,13 +118,14 @@ impl Cell {
             live,
             lines,
             dropped,
+            earlier: Vec::new(),
             drops_over: 0,
             flushed_slots: Arc::new(manifest.slots),
             flushed: manifest.flushed,
             merged: Lsn(0),
             next_number: manifest.next_number,
             oldest_mark: 0,
-            work: Work::default(),
+            work: Work { reclaim_due: true, ..Work::default() },
         }
     }
 
@@ -151,7 +156,8 @@ impl Cell {
             }
             Mutation::DropSlot => {
                 self.active.drop_slot(slot, lsn);
-                self.dropped.insert(place(slot), lsn);
+                let earlier = self.dropped.insert(place(slot), lsn);
+                self.earlier.extend(earlier.map(|dropped| (place(slot), dropped)));
                 self.live[place(slot)] = 0;
             }
         }
@@ -167,29 +173,63 @@ impl Cell {
     /// The dropped slots, for merges: only drops that are durable, in the log or with the manifest, since what is
     /// removed because of one must not come back without it. (No table is newer than the manifest, so that a merge
     /// meets no other drop between its tables.)
-    pub(crate) fn durable_drops(&self, durable: Lsn) -> Vec<(Slot, Lsn)> {
+    pub(crate) fn durable_drops(&self, durable: Lsn) -> Drops {
         let durable = durable.max(self.flushed);
-        self.drops().filter(|(_, dropped)| *dropped <= durable).collect()
+        let newest = |(at, dropped)| {
+            let earlier = self.earlier.iter().filter(|(of, _)| *of == at).map(|&(_, dropped)| dropped);
+            let followed = earlier.chain([dropped]).filter(|dropped| *dropped <= durable).max()?;
+            Some((self.slot_at(at)?, followed))
+        };
+        Drops::new(self.dropped.iter().filter_map(|(&at, &dropped)| newest((at, dropped))).collect())
     }
 
-    /// The dropped slots, with the position of the drop.
-    pub(crate) fn drops(&self) -> impl Iterator<Item = (Slot, Lsn)> {
+    /// How many drops there are beside the last of each slot.
+    pub(crate) fn earlier_drops(&self) -> usize {
+        self.earlier.len()
+    }
+
+    /// The dropped slots.
+    pub(crate) fn drops(&self) -> Drops {
+        Drops::new(self.dropped_slots().collect())
+    }
+
+    fn dropped_slots(&self) -> impl Iterator<Item = (Slot, Lsn)> {
         self.dropped.iter().filter_map(|(&at, &dropped)| Some((self.slot_at(at)?, dropped)))
     }
 
-    fn slot_at(&self, place: usize) -> Option<Slot> {
-        Slot::new(place as u16 * CELLS + self.number)
+    /// Whether there are drops that may still hide something.
+    pub(crate) fn has_drops(&self) -> bool {
+        !self.dropped.is_empty()
     }
 
-    /// Forgets drops that hide nothing any more.
+    fn slot_at(&self, place: usize) -> Option<Slot> {
+        Slot::stored(place as u16 * CELLS + self.number)
+    }
+
+    /// Forgets drops that hide nothing any more. Looks once at each table that is older than one of them.
     pub(crate) fn forget_drops(&mut self) {
+        self.forget_hidden();
+        let (dropped, flushed) = (&self.dropped, self.flushed);
+        self.earlier.retain(|(at, _)| dropped.get(at).is_some_and(|&dropped| dropped > flushed));
+    }
+
+    fn forget_hidden(&mut self) {
+        if self.dropped.is_empty() {
+            return;
+        }
+        let drops = self.drops();
+        let mut hiding = vec![false; self.live.len()];
+        for table in self.tables.iter().filter(|table| drops.can_hide(table.info().newest)) {
+            let newest = table.info().newest;
+            let mut mark = |slot| hiding[place(slot)] |= drops.hides(slot, newest);
+            match table.properties() {
+                Some(properties) => properties.slots().for_each(|count| mark(count.slot)),
+                None => table.slots().slots().for_each(mark),
+            }
+        }
+        let oldest = self.frozen.iter().map(|frozen| frozen.memtable.last()).min();
         let before = self.dropped.len();
-        let (frozen, tables, number) = (&self.frozen, &self.tables, self.number);
-        self.dropped.retain(|&at, &mut dropped| {
-            let Some(slot) = Slot::new(at as u16 * CELLS + number) else { return false };
-            frozen.iter().any(|frozen| frozen.memtable.last() < dropped)
-                || tables.iter().any(|table| table.info().newest < dropped && table.may_hold(slot))
-        });
+        self.dropped.retain(|&at, &mut dropped| hiding[at] || oldest.is_some_and(|oldest| oldest < dropped));
         self.drops_over += (before - self.dropped.len()) as u64;
     }
 

@@ -23,6 +23,15 @@ pub(crate) struct Making {
     noted: Vec<Noted>,
 }
 
+impl Making {
+    /// Up to where merges of a cell may follow drops of slots that are durable up to here: not beyond the beginning of the
+    /// checkpoint before the cell's tables are noted.
+    pub(super) fn drops_until(making: Option<&Making>, at: usize, durable: Lsn) -> Lsn {
+        let goal = making.and_then(|making| making.goals[at]);
+        goal.map_or(durable, |goal| goal.min(durable))
+    }
+}
+
 /// A cell as it was.
 pub(crate) struct Noted {
     pub(crate) cell: u16,
@@ -32,7 +41,7 @@ pub(crate) struct Noted {
 
 impl Engine {
     /// Begins a checkpoint of this instant into a folder (a path inside the data folder's disk) that must not have been
-    /// used; false if one is being made already. [`Engine::take_checkpoint`] tells when it is done.
+    /// used; false if one is being made already or the engine has failed. [`Engine::take_checkpoint`] tells when it is done.
     pub fn checkpoint(&mut self, dir: &str) -> bool {
         if self.checkpoint.is_some() || self.failed {
             return false;
@@ -79,6 +88,15 @@ impl Engine {
         if ready(making) {
             let (dir, cells) = (std::mem::take(&mut making.dir), std::mem::take(&mut making.noted));
             jobs.push(Job::of(self.shard, Work::Checkpoint(CheckpointJob { dir, cells })));
+        }
+    }
+
+    /// Nothing is flushed any more: a checkpoint that waits for it will not be made.
+    pub(super) fn give_checkpoint_up(&mut self) {
+        let waits = |making: &Making| making.goals.iter().any(Option::is_some);
+        if self.checkpoint.as_ref().is_some_and(waits) {
+            self.checkpoint_done(Err(io::Error::other("the engine failed")));
+            self.work_due = true;
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
 use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
-    storage::{Found, JobId, LoadError, Loaded, Lookup, Probe},
+    storage::{Found, JobId, LoadError, Loaded, LoadedRecord, Lookup, Probe},
 };
 
 /// What the tables in memory say.
@@ -144,7 +144,7 @@ impl Engine {
         self.stats.blocks_read += blocks.len() as u64;
         self.stats.bloom_false += false_blocks;
         if let Some(owner) = damaged {
-            self.note_damaged(place, owner, Some(slot));
+            self.note_damaged(place, owner, slot);
         }
         for (owner, block, bytes) in blocks {
             // A table that was merged away meanwhile is asked no more.
@@ -177,7 +177,7 @@ impl Engine {
             Err(LoadError::Io) => self.stats.failed_reads += 1,
             Ok(_) => {}
         }
-        loaded.push(Loaded { job: id, result, probe });
+        loaded.push(Loaded::Record(LoadedRecord { job: id, result, probe }));
     }
 
     /// Whether what was flushed after a position could say something of the key.

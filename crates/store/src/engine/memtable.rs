@@ -52,6 +52,11 @@ impl Entry {
         self.lsn
     }
 
+    /// Memory that it takes, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.data.len() + ENTRY_OVERHEAD_BYTES
+    }
+
     /// The record; `None` if the key was forgotten.
     pub(crate) fn record(&self) -> Option<&[u8]> {
         (!self.forgotten).then(|| &self.data[usize::from(self.key_bytes)..])

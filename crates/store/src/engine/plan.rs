@@ -6,21 +6,19 @@
 use super::{
     Engine,
     cell::{Cell, Edit, Installing},
+    checkpoint::Making,
     compaction::{self, Run},
     memtable::FEW_ENTRIES,
     reclaim,
 };
 use crate::{
+    drops::Drops,
     engine::Flushed,
-    job::{CompactJob, CompactPlan, CompactResult, Done, FlushDone, FlushJob, Flushing, FreeJob, Job, Work},
-    limits::{COMPACT_RUNS, FLUSH_BYTES, SLOW_RUNS, STALL_RUNS},
+    job::{CompactDone, CompactJob, CompactPlan, Done, FlushDone, FlushJob, Flushing, FreeJob, Job, Work},
+    limits::{COMPACT_RUNS, FLUSH_BYTES, RECLAIM_TABLES, SLOW_RUNS, STALL_RUNS},
     table::Table,
 };
-use clockwise_core::{
-    ids::Lsn,
-    slot::Slot,
-    storage::{LoadError, Loaded},
-};
+use clockwise_core::storage::{LoadError, Loaded};
 use std::{ops::Range, sync::Arc};
 
 impl Engine {
@@ -52,9 +50,10 @@ impl Engine {
         }
     }
 
-    /// Closes a memtable that is too large to be walked over in one step.
+    /// Closes a memtable that is too large to be walked over in one step, or that holds very many drops of the same slots.
     pub(super) fn freeze_unless_small(&mut self, at: usize) {
-        if self.cells[at].active.len() > FEW_ENTRIES {
+        let cell = &self.cells[at];
+        if cell.active.len() > FEW_ENTRIES || cell.earlier_drops() > FEW_ENTRIES {
             self.freeze(at);
         }
     }
@@ -78,7 +77,8 @@ impl Engine {
         }
     }
 
-    fn remove_unused(&mut self, jobs: &mut Vec<Job>) {
+    /// Has what nobody uses any more given back.
+    pub(super) fn remove_unused(&mut self, jobs: &mut Vec<Job>) {
         let shard = self.shard;
         // One after the other, so that little is given back between two steps.
         if !self.freeing
@@ -145,28 +145,49 @@ impl Engine {
             if cell.tables.len() < COMPACT_RUNS || cell.work.resting {
                 return None;
             }
+            // Only damage asks for them.
+            let drops = match self.damages.is_empty() {
+                true => Drops::default(),
+                false => cell.durable_drops(Making::drops_until(self.checkpoint.as_ref(), at, self.durable)),
+            };
             let run = |table: &Arc<Table>| Run {
                 bytes: table.info().file_bytes,
-                mergeable: !table.is_broken() && !cell.work.unmergeable.contains(&table.info().number),
+                mergeable: self.damages.is_mergeable(table, &drops),
             };
             let runs: Vec<Run> = cell.tables.iter().map(run).collect();
             let count = compaction::pick(&runs);
             (count > 0).then_some((cell.tables.len(), count, at))
         });
         let Some((_, count, at)) = candidates.max() else { return self.plan_reclaim(jobs) };
-        let drops = self.cells[at].durable_drops(self.durable);
+        let until = Making::drops_until(self.checkpoint.as_ref(), at, self.durable);
+        let drops = self.cells[at].durable_drops(until);
         self.merge(at, 0..count, false, drops, jobs);
     }
 
     /// Without anything to merge: is there a table with much that is dropped?
     fn plan_reclaim(&mut self, jobs: &mut Vec<Job>) {
-        let candidates = (0..self.cells.len()).filter_map(|at| {
-            let cell = &self.cells[at];
-            let waste = reclaim::most_wasteful(cell, &cell.durable_drops(self.durable));
-            Some((waste.filter(|_| !cell.work.resting)?, at))
-        });
-        let Some((waste, at)) = candidates.max() else { return };
-        let drops = self.cells[at].durable_drops(self.durable);
+        let (mut most, mut tables) = (None, 0);
+        for (at, cell) in self.cells.iter_mut().enumerate() {
+            if !std::mem::take(&mut cell.work.reclaim_due) || !cell.has_drops() {
+                continue;
+            }
+            if cell.work.resting || tables >= RECLAIM_TABLES {
+                // Looked at later.
+                cell.work.reclaim_due = true;
+                self.work_due |= !cell.work.resting;
+                continue;
+            }
+            tables += cell.tables.len();
+            let until = Making::drops_until(self.checkpoint.as_ref(), at, self.durable);
+            let drops = cell.durable_drops(until);
+            if let Some(waste) = reclaim::most_wasteful(cell, &drops, &self.damages) {
+                cell.work.reclaim_due = true;
+                most = most.max(Some((waste, at)));
+            }
+        }
+        let Some((waste, at)) = most else { return };
+        let until = Making::drops_until(self.checkpoint.as_ref(), at, self.durable);
+        let drops = self.cells[at].durable_drops(until);
         self.merge(at, waste.table..waste.table + 1, waste.whole, drops, jobs);
     }
 
@@ -175,7 +196,7 @@ impl Engine {
         at: usize,
         tables: Range<usize>,
         nothing_left: bool,
-        drops: Vec<(Slot, Lsn)>,
+        drops: Drops,
         jobs: &mut Vec<Job>,
     ) {
         let cell = &mut self.cells[at];
@@ -198,10 +219,22 @@ impl Engine {
     /// Takes the result of a job.
     pub(super) fn finish(&mut self, done: Done, loaded: &mut Vec<Loaded>) {
         // A lookup or a slice makes no background work, and there are many of them.
-        self.work_due |= !matches!(done, Done::Read(_) | Done::Compacting(_) | Done::Freeing(_));
+        self.work_due |= !matches!(
+            done,
+            Done::Read(_) | Done::Scan { .. } | Done::Compacting(_) | Done::Freeing { rest: Some(_), .. }
+        );
         match done {
             Done::Read(read) => {
                 self.read_done(read, loaded);
+            }
+            Done::Scan { page, damaged } => {
+                if page.result == Err(LoadError::Damaged) {
+                    self.stats.damaged_reads += 1;
+                }
+                if let Some(owner) = damaged {
+                    self.note_damaged(self.place(page.slot), owner, page.slot);
+                }
+                loaded.push(Loaded::Page(page));
             }
             Done::Flush(done) => {
                 self.flushing = false;
@@ -211,13 +244,14 @@ impl Engine {
                 job.urgent = self.pressure() > 0;
                 self.slices.push(Job::of(self.shard, Work::Compact(job)));
             }
-            Done::Freeing(job) => self.slices.push(Job::of(self.shard, Work::Free(job))),
-            Done::Freed => self.freeing = false,
-            Done::Compact { cell, inputs, result, filtered } => {
-                self.stats.filtered_entries += filtered;
-                let at = usize::from(cell) / self.settings.shards;
-                self.compact_done(at, inputs, result);
+            Done::Freeing { rest, bytes } => {
+                self.frozen_bytes -= bytes;
+                match rest {
+                    Some(rest) => self.slices.push(Job::of(self.shard, Work::Free(rest))),
+                    None => self.freeing = false,
+                }
             }
+            Done::Compact(done) => self.compact_done(done),
             Done::Install { cells, result } => {
                 self.installing = false;
                 for cell in cells {
@@ -226,7 +260,7 @@ impl Engine {
                     match result {
                         Ok(()) => self.install(at, next),
                         // Either manifest may be found after a restart, so nothing may be built on either.
-                        Err(_) => self.failed = true,
+                        Err(_) => self.fail(),
                     }
                 }
                 self.fit_cache();
@@ -261,8 +295,10 @@ impl Engine {
         }
     }
 
-    fn compact_done(&mut self, at: usize, inputs: Vec<Arc<Table>>, result: CompactResult) {
-        let work = &mut self.cells[at].work;
+    fn compact_done(&mut self, done: CompactDone) {
+        let CompactDone { cell, inputs, drops, result, filtered } = done;
+        let at = usize::from(cell) / self.settings.shards;
+        self.stats.filtered_entries += filtered;
         match result {
             Ok(table) => {
                 self.stats.compactions += 1;
@@ -270,20 +306,16 @@ impl Engine {
                 self.stats.compacted_in_bytes += inputs.iter().map(bytes).sum::<u64>();
                 self.stats.compacted_out_bytes += table.as_ref().map_or(0, bytes);
                 let inputs = inputs.iter().map(|table| table.info().number).collect();
-                work.edits.push(Edit::Compacted { inputs, table });
+                self.cells[at].work.edits.push(Edit::Compacted { inputs, table });
             }
             Err(failure) => {
                 self.stats.failed_jobs += 1;
                 self.compacting = None;
                 match failure {
                     Some(merge) if merge.error == LoadError::Damaged => {
-                        work.unmergeable.push(merge.number);
-                        let table = inputs.iter().find(|table| table.info().number == merge.number);
-                        if let Some(owner) = table.map(|table| table.owner()) {
-                            self.note_damaged(at, owner, None);
-                        }
+                        self.note_unmergeable(at, &inputs[merge.input], &drops);
                     }
-                    _ => work.resting = true,
+                    _ => self.cells[at].work.resting = true,
                 }
             }
         }
@@ -298,7 +330,6 @@ impl Engine {
             cell.flushed = next.flushed;
             cell.work.flushing = false;
             let frozen = cell.frozen.pop_back().expect("the memtable stays until its table is visible");
-            self.frozen_bytes -= frozen.memtable.bytes();
             self.dropped.push(frozen);
             self.flushed.push(Flushed { cell: cell.number, lsn: next.flushed });
         }
@@ -309,12 +340,10 @@ impl Engine {
             let owners: Vec<u64> = next.gone.iter().map(|table| table.owner()).collect();
             owners.iter().for_each(|owner| self.damages.forget(*owner));
             self.cache.purge(owners);
-            cell.work
-                .unmergeable
-                .retain(|number| !next.gone.iter().any(|table| table.info().number == *number));
             self.gone.extend(next.gone);
         }
         cell.forget_drops();
+        cell.work.reclaim_due = true;
         self.note_for_checkpoint(at);
     }
 }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     hlc::Hlc,
+    limits::RECORD_BYTES,
     varint::{Malformed, Reader, put_bytes, put_u64},
     version::{DotSet, Kind, Record, Value, Version},
 };
@@ -28,19 +29,31 @@ const FLAGS: u8 = REGISTER | EXPIRES | FREED | REST_OF_SEEN;
 
 /// Room for everything of a version but its value, in the usual case.
 const VERSION_BYTES: usize = 48;
+/// More than a range of a set of dots takes: two numbers of five bytes, two of ten.
+const RANGE_BYTES: usize = 32;
 /// Room for this many versions is made before they are read, whatever number is announced.
 const EXPECTED_VERSIONS: u64 = 4;
 
 impl Record {
+    /// Whether its stored form would exceed [`RECORD_BYTES`].
+    pub fn is_too_large(&self) -> bool {
+        // Most are far from it: they are not encoded for that.
+        let ranges =
+            self.seen.ranges().len() + self.versions.iter().map(|it| it.ctx.ranges().len()).sum::<usize>();
+        let values: usize = self.versions.iter().map(|it| value_bytes(it) + VERSION_BYTES).sum();
+        if values + ranges * RANGE_BYTES + VERSION_BYTES <= RECORD_BYTES {
+            return false;
+        }
+        let mut encoded = Vec::new();
+        self.encode(&mut encoded);
+        encoded.len() > RECORD_BYTES
+    }
+
     /// Appends the stored form, with its version byte. The empty record has no bytes at all.
     pub fn encode(&self, out: &mut Vec<u8>) {
         if self.is_empty() {
             return;
         }
-        let value_bytes = |version: &Version| match &version.value {
-            Value::Bytes(bytes) => bytes.len(),
-            Value::Freed => 0,
-        };
         out.reserve(
             VERSION_BYTES + self.versions.iter().map(|it| VERSION_BYTES + value_bytes(it)).sum::<usize>(),
         );
@@ -81,6 +94,13 @@ impl Record {
         }
         reader.end()?;
         Ok(Record { seen, mark, hi, versions })
+    }
+}
+
+fn value_bytes(version: &Version) -> usize {
+    match &version.value {
+        Value::Bytes(bytes) => bytes.len(),
+        Value::Freed => 0,
     }
 }
 
