@@ -9,6 +9,7 @@
 //! | [`ids`], [`hlc`], [`slot`] | names of things: nodes, actors, dots, epochs, times, slots |
 //! | [`version`] | the algebra of concurrent versions: dots, records, join, mint, tokens |
 //! | [`layout`] | members, the ring, slot → owners, the routing map that clients see |
+//! | [`witness`] | whose data folder is a copy, or was set back |
 //! | [`request`], [`message`], [`outbox`] | the values that enter and leave |
 //! | [`storage`] | what core needs of a storage engine |
 //! | [`tree`] | the Merkle tree of a slot, as sums |
@@ -47,3 +48,4 @@ pub mod storage;
 pub mod tree;
 pub mod varint;
 pub mod version;
+pub mod witness;

@@ -173,6 +173,7 @@ impl Server {
                     durability: Durability::Sync,
                     clock_floor,
                     clock_reserved: identity.reserved,
+                    confirmed: true,
                     hints: HintBudget::default(),
                     exchange: self.exchange,
                     canary: self.canary,

@@ -15,6 +15,7 @@ mod counter;
 mod doors;
 mod files;
 mod handle;
+mod identity;
 mod lifecycle;
 mod mailbox;
 pub(crate) mod metrics;
@@ -33,6 +34,8 @@ pub use status::{AddressTexts, Identification, MemberStatus, ServerStatus};
 
 pub(crate) use control::{Asker, Control};
 pub(crate) use doors::Doors;
+#[cfg(test)]
+pub(crate) use identity::Standing;
 #[cfg(test)]
 pub(crate) use shared::Life;
 pub(crate) use shared::Shared;

@@ -79,6 +79,8 @@ pub(crate) enum Letter {
     Layout(Arc<Layout>),
     /// An incarnation is durable.
     Incarnation(u32),
+    /// Shards may mint.
+    Confirmed,
     /// The clock is reserved up to here.
     ClockReserved(Hlc),
     /// Stop: take nothing more, let what is in flight end, then leave.
