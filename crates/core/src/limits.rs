@@ -53,10 +53,10 @@ pub const CLOCK_SKEW_MS: u64 = 500;
 /// Leaves of a slot's tree at first, and at least: 2 to the power of this many.
 pub const TREE_DEPTH_LEAST: u8 = 4;
 /// Leaves of a slot's tree at most: 2 to the power of this many.
-pub const TREE_DEPTH: u8 = 9;
-/// Live keys of a slot per leaf above which the leaves are split.
+pub const TREE_DEPTH: u8 = 10;
+/// Live keys of a slot for each 16 leaves above which the leaves are split.
 pub const TREE_SPLIT_KEYS: u64 = 2_000;
-/// Live keys of a slot per leaf below which the leaves are put together again.
+/// Live keys of a slot for each 16 leaves below which the leaves are put together again.
 pub const TREE_MERGE_KEYS: u64 = 500;
 /// Records of one page of a slot that is counted.
 pub const TEND_RECORDS: usize = 1_000;

@@ -3,7 +3,7 @@
 use clockwise_core::limits::{CELLS, KEY_BYTES, RECORD_BYTES, STORED_SLOTS, TREE_DEPTH};
 
 /// Longest meta record, in bytes.
-pub const META_BYTES: usize = 256 * 1024 * 1024;
+pub const META_BYTES: usize = 512 * 1024 * 1024;
 /// Longest entry of a table: slot, key, record and their lengths, in bytes.
 pub const ENTRY_BYTES: usize = KEY_BYTES + RECORD_BYTES + 64;
 /// Longest decompressed block of a table, in bytes: one that is full but for a byte, and one entry.
@@ -45,7 +45,7 @@ pub const STALL_RUNS: usize = 40;
 pub const OPEN_TABLES: usize = CELLS as usize * 2 * (STALL_RUNS + 2);
 
 /// Sums of a slot at most that a manifest keeps; those of a slot with more are counted anew after a restart.
-pub const SLOT_SUMS: usize = 2_000;
+pub const SLOT_SUMS: usize = 3_000;
 
 /// Bytes that a manifest can take: lines and sums of all slots of a cell, two keys of each table, and what goes with them.
 const MANIFEST_BYTES: usize = (STORED_SLOTS / CELLS) as usize * (LINES_BYTES + SLOT_SUMS * 26 + 32)

@@ -88,10 +88,11 @@ pub fn depth(sums: &[Sum]) -> u8 {
 /// The depth that a tree of this depth should have with so many keys: within a wide span it stays as it is.
 pub fn depth_for(keys: u64, depth: u8) -> u8 {
     let mut depth = depth.clamp(TREE_DEPTH_LEAST, TREE_DEPTH);
-    while depth < TREE_DEPTH && keys > TREE_SPLIT_KEYS << depth {
+    let parts = |depth: u8| depth - TREE_DEPTH_LEAST;
+    while depth < TREE_DEPTH && keys > TREE_SPLIT_KEYS << parts(depth) {
         depth += 1;
     }
-    while depth > TREE_DEPTH_LEAST && keys < TREE_MERGE_KEYS << depth {
+    while depth > TREE_DEPTH_LEAST && keys < TREE_MERGE_KEYS << parts(depth) {
         depth -= 1;
     }
     depth

@@ -143,7 +143,7 @@ proptest! {
 
 #[test]
 fn leaves_are_split_and_put_together_with_a_wide_span_between() {
-    assert_eq!((depth_for(32_000, 4), depth_for(32_001, 4)), (4, 5));
-    assert_eq!((depth_for(16_000, 5), depth_for(15_999, 5)), (5, 4));
-    assert_eq!((depth_for(0, 9), depth_for(u64::MAX >> 20, 4)), (4, 9));
+    assert_eq!((depth_for(2_000, 4), depth_for(2_001, 4), depth_for(5_000, 4)), (4, 5, 6));
+    assert_eq!((depth_for(1_000, 5), depth_for(999, 5)), (5, 4));
+    assert_eq!((depth_for(0, 10), depth_for(u64::MAX >> 20, 4)), (4, 10));
 }

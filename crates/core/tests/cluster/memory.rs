@@ -102,12 +102,17 @@ impl Storage for Memory {
         self.next_job += 1;
         let job = JobId(self.next_job);
         let above = |key: &[u8]| after.as_ref().is_none_or(|after| key > &after[..]);
+        let from = (slot, after.as_ref().map_or(Vec::new(), |after| after.to_vec()));
         let mut found: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
-        let tables = self.tables.iter();
-        let fresh = self.records.iter().map(|(name, (record, _))| (name, record));
-        for ((_, key), record) in tables.chain(fresh).filter(|((of, key), _)| *of == slot && above(key)) {
+        let tables = self.tables.range(from.clone()..).map(|(name, record)| (name, record));
+        for ((_, key), record) in tables.take_while(|((of, _), _)| *of == slot) {
             found.insert(key.clone(), record.clone());
         }
+        let fresh = self.records.range(from..).map(|(name, (record, _))| (name, record));
+        for ((_, key), record) in fresh.take_while(|((of, _), _)| *of == slot) {
+            found.insert(key.clone(), record.clone());
+        }
+        found.retain(|key, _| above(key));
         let bad =
             self.damaged.iter().filter(|(of, key)| *of == slot && above(key)).map(|(_, key)| key).next();
         if let Some(bad) = bad {

@@ -63,7 +63,8 @@ fn trees_are_right(cluster: &Cluster) {
             let record = clockwise_core::version::Record::decode(record).expect("it was encoded");
             let item = tree::Item::new(&digest_key, slot, &key, &record);
             let hash = tree::key_hash(&digest_key, &key);
-            for sum in tree::delta(tree::Item::default(), item, hash, 4) {
+            let depth = tree::depth(server.store.sums(slot).unwrap_or_default());
+            for sum in tree::delta(tree::Item::default(), item, hash, depth) {
                 rebuilt.entry(slot).or_default().add(sum);
             }
         }

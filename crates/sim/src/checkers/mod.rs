@@ -60,6 +60,8 @@ struct Case<'a> {
     reads: Vec<(u64, &'a Operation, &'a [Seen])>,
     /// How many owners it has.
     owners: usize,
+    /// Whether there are servers that may stand in for them.
+    stand_ins: bool,
     /// What was read after healing; `None` for keys of an earlier phase.
     last: Option<&'a Final>,
     /// For each write all writes that it is known to have replaced.
@@ -76,7 +78,7 @@ pub(crate) fn check(history: &History) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (key, info) in history.keys.iter().enumerate() {
         let operations = by_key.remove(&key).unwrap_or_default();
-        let case = Case::new(info, &operations, finals.get(&key).copied(), history.owners);
+        let case = Case::new(info, &operations, finals.get(&key).copied(), history);
         // Nothing moves data to the owners of a new layout yet: keys of earlier phases promise less.
         let current = info.phase == history.phase;
         for (checker, _, run) in CHECKERS.into_iter().filter(|(_, everywhere, _)| current || *everywhere) {
@@ -95,14 +97,15 @@ impl<'a> Case<'a> {
         key: &'a crate::history::Key,
         operations: &[(u64, &'a Operation)],
         last: Option<&'a Final>,
-        owners: usize,
+        history: &History,
     ) -> Case<'a> {
         let mut case = Case {
             key,
             writes: BTreeMap::new(),
             void: BTreeSet::new(),
             reads: Vec::new(),
-            owners,
+            owners: history.owners,
+            stand_ins: history.stand_ins,
             last,
             replaced: BTreeMap::new(),
         };
@@ -133,9 +136,10 @@ impl<'a> Case<'a> {
         self.last.and_then(|last| last.read.as_deref())
     }
 
-    /// Whether an operation, if it succeeds, does so at a majority of the owners.
+    /// Whether an operation, if it succeeds, does so at a majority of the owners: a stand-in is none.
     fn at_majority(&self, operation: &Operation) -> bool {
-        operation.level.need.of(self.owners) > self.owners / 2
+        let owners_only = operation.level.strict || !self.stand_ins;
+        owners_only && operation.level.need.of(self.owners) > self.owners / 2
     }
 
     /// Everything that anybody ever read of the key.
