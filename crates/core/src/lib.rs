@@ -13,6 +13,7 @@
 //! | [`storage`] | what core needs of a storage engine |
 //! | `replica` | the one door into storage: read, join, write one record |
 //! | `coordinator` | which replicas, how many answers, what to reply |
+//! | [`gossip`] | membership by heartbeat counters, and the verdict who is down |
 //! | `liveness` | which peers answer, and whose clock is off |
 //! | [`shard`] | one shard of one server: all of the above behind `on_x` functions |
 //! | [`limits`] | every cap, with the relations between them |
@@ -26,6 +27,7 @@ extern crate std;
 pub mod canary;
 mod clock;
 mod coordinator;
+pub mod gossip;
 pub mod hlc;
 pub mod identity;
 pub mod ids;
