@@ -178,7 +178,7 @@ impl Gossip {
             if known.written.generation == 0 {
                 continue;
             }
-            let contents = known.contents.clone();
+            let contents = Contents::clone(&known.contents);
             let entry = Entry { member: known.member, written: known.written, contents };
             if entry.bytes() <= left {
                 left -= entry.bytes();
@@ -219,7 +219,7 @@ impl Gossip {
             }
             known.advance(entry.written, now_ms);
             known.written = entry.written;
-            known.contents = entry.contents;
+            *known.contents = entry.contents;
             if known.contents.epoch == self.epoch && known.contents.layout != self.digest {
                 out.conflicts.push(entry.member);
             }

@@ -5,6 +5,7 @@ use crate::{
     ids::MemberNumber,
     limits::{GOSSIP_INTERVALS, GOSSIP_WINDOW_MS},
 };
+use alloc::boxed::Box;
 
 /// A verdict that stands.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,8 @@ pub(super) struct Known {
     pub(super) beat: Beat,
     /// When the contents were written; nothing is known of them before any.
     pub(super) written: Beat,
-    pub(super) contents: Contents,
+    /// Apart, so that heartbeats lie close together.
+    pub(super) contents: Box<Contents>,
     /// When the heartbeat last increased for this server, in monotonic milliseconds.
     pub(super) increased_ms: u64,
     /// Mean milliseconds between two increases, times 16.
@@ -42,7 +44,7 @@ impl Known {
             member,
             beat: Beat::default(),
             written: Beat::default(),
-            contents: Contents::default(),
+            contents: Box::default(),
             increased_ms: now_ms,
             mean_16ms: interval_ms * 16,
             agreed: None,

@@ -60,7 +60,7 @@ impl Gossip {
                 window_ms: known.window_ms(down_after_ms),
                 down_since_ms: known.down.map(|down| down.since_ms),
                 said_by,
-                contents: (known.written.generation > 0).then(|| known.contents.clone()),
+                contents: (known.written.generation > 0).then(|| Contents::clone(&known.contents)),
             }
         })
     }
