@@ -2,6 +2,8 @@
 
 /// Partitions of the key space, as in Redis Cluster.
 pub const SLOTS: u16 = 16_384;
+/// Slots as they are stored: behind those of the keys one more for the hints of each.
+pub const STORED_SLOTS: u16 = 2 * SLOTS;
 /// Cells of a data folder: single-threaded engines, `slot mod CELLS`.
 pub const CELLS: u16 = 16;
 /// Longest key, in bytes.
@@ -20,6 +22,8 @@ pub const DOT_RANGES: usize = 65_536;
 pub const CLOCK_PAIRS: usize = 10;
 /// Most replicas of a slot.
 pub const REPLICAS: usize = 16;
+/// A slot has this many times N stand-ins, if there are so many servers.
+pub const STAND_INS_PER_REPLICA: usize = 2;
 /// Most members of a layout.
 pub const MEMBERS: usize = 4_096;
 /// Virtual nodes per unit of weight.
@@ -71,7 +75,7 @@ pub const HLC_RESERVE_MS: u64 = 4_000;
 /// Room that a clock which is ahead of the wall clock gets above its latest time, in milliseconds of 65,536 times.
 pub const HLC_MARGIN_MS: u64 = 100;
 
-const _: () = assert!(SLOTS.is_multiple_of(CELLS));
+const _: () = assert!(SLOTS.is_multiple_of(CELLS) && STORED_SLOTS == 2 * SLOTS);
 const _: () = assert!(RECORD_BYTES > VALUE_BYTES + KEY_BYTES + TOKEN_BYTES);
 const _: () = assert!(PING_MS * 3 < SILENT_MS);
 const _: () = assert!(DEFAULT_TIMEOUT_MS <= MAX_TIMEOUT_MS && SILENT_MS < DEFAULT_TIMEOUT_MS);

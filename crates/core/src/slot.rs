@@ -1,8 +1,9 @@
 //! Key → slot, exactly as Redis Cluster computes it, so that stock cluster clients route right.
 
-use crate::limits::{CELLS, SLOTS};
+use crate::limits::{CELLS, SLOTS, STORED_SLOTS};
 
-/// A partition of the key space: the unit of ownership, repair and streaming. Always below [`SLOTS`].
+/// A partition of the key space: the unit of ownership, repair and streaming. Below [`SLOTS`]; only where records are
+/// stored, there is one more beside each, for the hints that a stand-in holds of it: [`Slot::hints`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Slot(u16);
 
@@ -10,6 +11,26 @@ impl Slot {
     /// The slot with this number, if there is one.
     pub fn new(number: u16) -> Option<Slot> {
         (number < SLOTS).then_some(Slot(number))
+    }
+
+    /// The slot with this number among those that are stored, if there is one.
+    pub fn stored(number: u16) -> Option<Slot> {
+        (number < STORED_SLOTS).then_some(Slot(number))
+    }
+
+    /// Where the hints of this slot are kept: in the same cell.
+    pub fn hints(self) -> Slot {
+        Slot(self.0 % SLOTS + SLOTS)
+    }
+
+    /// Whether hints are kept here, and no records.
+    pub fn keeps_hints(self) -> bool {
+        self.0 >= SLOTS
+    }
+
+    /// The slot of the keys: itself, or the one of which hints are kept here.
+    pub fn of_keys(self) -> Slot {
+        Slot(self.0 % SLOTS)
     }
 
     /// The slot of a key: CRC16 of the key or of its `{hash tag}`, mod 16384.
@@ -27,9 +48,14 @@ impl Slot {
         self.0 % CELLS
     }
 
-    /// All slots in order.
+    /// All slots of keys in order.
     pub fn all() -> impl Iterator<Item = Slot> {
         (0..SLOTS).map(Slot)
+    }
+
+    /// All slots that are stored in order.
+    pub fn all_stored() -> impl Iterator<Item = Slot> {
+        (0..STORED_SLOTS).map(Slot)
     }
 }
 
@@ -78,6 +104,16 @@ mod tests {
         // From `redis-cli cluster keyslot`.
         for (key, slot) in [("foo", 12182), ("bar", 5061), ("a", 15495), ("somekey", 11058), ("", 0)] {
             assert_eq!(Slot::of(key.as_bytes()).number(), slot, "{key}");
+        }
+    }
+
+    #[test]
+    fn hints_are_kept_in_the_cell_of_their_slot() {
+        for slot in Slot::all() {
+            let hints = slot.hints();
+            assert!(hints.keeps_hints() && !slot.keeps_hints() && Slot::new(hints.number()).is_none());
+            assert_eq!((hints.cell(), hints.of_keys()), (slot.cell(), slot));
+            assert_eq!(Slot::stored(hints.number()), Some(hints));
         }
     }
 

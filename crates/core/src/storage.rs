@@ -5,6 +5,7 @@
 //! here blocks and nothing here knows a file.
 
 use crate::{ids::Lsn, slot::Slot};
+use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// A lookup that needs the disk. Unique within a shard while it is open.
@@ -46,16 +47,74 @@ pub enum Lookup {
     Job(JobId),
 }
 
+/// What a job came to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Loaded {
+    /// A lookup.
+    Record(LoadedRecord),
+    /// A scan.
+    Page(Page),
+}
+
+impl Loaded {
+    /// Which job.
+    pub fn job(&self) -> JobId {
+        match self {
+            Loaded::Record(loaded) => loaded.job,
+            Loaded::Page(page) => page.job,
+        }
+    }
+
+    /// The result of a lookup; `None` of a scan.
+    pub fn into_record(self) -> Option<LoadedRecord> {
+        match self {
+            Loaded::Record(loaded) => Some(loaded),
+            Loaded::Page(_) => None,
+        }
+    }
+}
+
 /// The result of a lookup that needed the disk. It may be as old as the lookup: whoever takes it asks [`Storage::get`]
 /// again for what was applied since.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Loaded {
+pub struct LoadedRecord {
     /// Which lookup.
     pub job: JobId,
     /// The record, or none; or damage, which is never taken for absence.
     pub result: Result<Option<Found>, LoadError>,
     /// How it was looked for.
     pub probe: Probe,
+}
+
+/// Where a page ends: at whichever comes first, but not before its first record.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PageLimit {
+    /// Most records.
+    pub records: usize,
+    /// Bytes of keys and records from which on there are no more.
+    pub bytes: usize,
+}
+
+/// Records of a slot in the order of their keys, as they were when the scan was asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Page {
+    /// Which scan.
+    pub job: JobId,
+    /// The slot.
+    pub slot: Slot,
+    /// Keys with their encoded records. The last key is where the next page goes on.
+    pub records: Vec<(Bytes, Bytes)>,
+    /// Whether there are none behind these; an error is never the end.
+    pub result: Result<PageEnd, LoadError>,
+}
+
+/// Whether a page was the last one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PageEnd {
+    /// There are more behind it.
+    More,
+    /// There are none.
+    Done,
 }
 
 /// Why a lookup failed.
@@ -107,6 +166,10 @@ pub enum Refusal {
 pub trait Storage {
     /// Looks up the record of a key.
     fn get(&mut self, slot: Slot, key: &[u8]) -> Lookup;
+
+    /// Reads the slot's records with keys above `after` in order; the page arrives later as [`Loaded::Page`]. May close
+    /// memtables, so it is nothing for every request.
+    fn page(&mut self, slot: Slot, after: Option<Bytes>, limit: PageLimit) -> JobId;
 
     /// Applies the mutations of one slot as a whole, visible to the next `get`. To be asked only after
     /// [`Storage::admits`] said yes.

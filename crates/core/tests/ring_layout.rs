@@ -305,3 +305,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn stand_ins_follow_the_owners_clockwise() {
+    let members: Vec<Member> = (1..=12).map(|number| member(number, 1, "a", "r")).collect();
+    let layout = Layout::new(LayoutSpec { replicas: 3, members, ..golden_spec() }).expect("valid");
+    for slot in Slot::all() {
+        let (owners, stand_ins) = (layout.owners(slot), layout.stand_ins(slot));
+        assert_eq!((owners.len(), stand_ins.len()), (3, 6));
+        let distinct: BTreeSet<_> = owners.iter().chain(stand_ins).collect();
+        assert_eq!(distinct.len(), 9);
+        assert_eq!(layout.stand_ins(slot.hints()), stand_ins);
+    }
+    // In one rack the owners are the first three of the walk, so those of one more replica are them and the first stand-in.
+    let more = Layout::new(LayoutSpec { replicas: 4, ..layout.spec().clone() }).expect("valid");
+    for slot in Slot::all() {
+        assert_eq!(more.owners(slot)[3], layout.stand_ins(slot)[0]);
+    }
+    let few = Layout::new(LayoutSpec { replicas: 3, ..golden_spec() }).expect("valid");
+    assert!(Slot::all().all(|slot| few.stand_ins(slot).is_empty()), "everybody owns it");
+}

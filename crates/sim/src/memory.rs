@@ -7,7 +7,10 @@ use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
     slot::Slot,
-    storage::{Found, JobId, Loaded, Lookup, Mutation, Probe, Refusal, Storage},
+    storage::{
+        Found, JobId, Loaded, LoadedRecord, Lookup, Mutation, Page, PageEnd, PageLimit, Probe, Refusal,
+        Storage,
+    },
 };
 use fastrand::Rng;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -89,7 +92,7 @@ impl MemoryDisk {
     pub(crate) fn open(&self, shards: u16, cold_per_mille: u32, rng: &mut Rng) -> Vec<MemoryShard> {
         (0..shards)
             .map(|shard| {
-                let own = |slot: &u16| Slot::new(*slot).is_some_and(|slot| slot.cell() % shards == shard);
+                let own = |slot: &u16| Slot::stored(*slot).is_some_and(|slot| slot.cell() % shards == shard);
                 MemoryShard {
                     image: self
                         .image
@@ -158,13 +161,30 @@ impl Storage for MemoryShard {
         if cold && !self.fresh.contains(&(slot.number(), key.to_vec())) {
             let job = JobId(self.next_job);
             self.next_job += 1;
-            self.jobs.push(Loaded { job, result: Ok(found), probe });
+            self.jobs.push(Loaded::Record(LoadedRecord { job, result: Ok(found), probe }));
             return Lookup::Job(job);
         }
         match found {
             Some(found) => Lookup::Hit(found),
             None => Lookup::Miss(probe),
         }
+    }
+
+    fn page(&mut self, slot: Slot, after: Option<Bytes>, limit: PageLimit) -> JobId {
+        let job = JobId(self.next_job);
+        self.next_job += 1;
+        let image = self.image.get(&slot.number());
+        let mut rest = image.into_iter().flat_map(|image| &image.records).peekable();
+        while rest.next_if(|(key, _)| after.as_ref().is_some_and(|after| key[..] <= after[..])).is_some() {}
+        let (mut records, mut bytes) = (Vec::new(), 0);
+        while records.len() < limit.records && bytes < limit.bytes {
+            let Some((key, record)) = rest.next() else { break };
+            bytes += key.len() + record.len();
+            records.push((Bytes::copy_from_slice(key), record.clone()));
+        }
+        let end = if rest.peek().is_some() { PageEnd::More } else { PageEnd::Done };
+        self.jobs.push(Loaded::Page(Page { job, slot, records, result: Ok(end) }));
+        job
     }
 
     fn apply(&mut self, slot: Slot, mutations: &[Mutation<'_>]) -> Lsn {

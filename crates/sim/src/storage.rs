@@ -13,7 +13,7 @@ use clockwise_core::{
     ids::Lsn,
     layout::Layout,
     slot::Slot,
-    storage::{Loaded, Lookup, Mutation, Refusal, Storage},
+    storage::{JobId, Loaded, Lookup, Mutation, PageLimit, Refusal, Storage},
 };
 use clockwise_store::{Engine, Job};
 use fastrand::Rng;
@@ -227,6 +227,13 @@ impl Storage for ShardStore {
         match self {
             ShardStore::Memory(store) => store.get(slot, key),
             ShardStore::Engine(engine) => engine.get(slot, key),
+        }
+    }
+
+    fn page(&mut self, slot: Slot, after: Option<Bytes>, limit: PageLimit) -> JobId {
+        match self {
+            ShardStore::Memory(store) => store.page(slot, after, limit),
+            ShardStore::Engine(engine) => engine.page(slot, after, limit),
         }
     }
 

@@ -2,7 +2,7 @@
 //! recovery find it.
 
 use clockwise_core::{
-    limits::{CELLS, SLOTS},
+    limits::{CELLS, STORED_SLOTS},
     slot::Slot,
 };
 
@@ -18,13 +18,13 @@ pub struct SlotRange {
 impl SlotRange {
     /// All slots of a cell.
     pub fn cell(cell: u16) -> SlotRange {
-        let slot = |number| Slot::new(number).expect("a cell's slots are below the number of slots");
-        SlotRange { first: slot(cell % CELLS), last: slot(SLOTS - CELLS + cell % CELLS) }
+        let slot = |number| Slot::stored(number).expect("a cell's slots are below the number of slots");
+        SlotRange { first: slot(cell % CELLS), last: slot(STORED_SLOTS - CELLS + cell % CELLS) }
     }
 
     /// The slots, in order.
     pub fn slots(self) -> impl Iterator<Item = Slot> {
-        (self.first.number()..=self.last.number()).step_by(usize::from(CELLS)).filter_map(Slot::new)
+        (self.first.number()..=self.last.number()).step_by(usize::from(CELLS)).filter_map(Slot::stored)
     }
 
     /// Whether a slot is one of them.
@@ -40,11 +40,11 @@ impl SlotRange {
 
 /// The slots of all ranges, each once and in order.
 pub(crate) fn slots_of(ranges: &[SlotRange]) -> Vec<Slot> {
-    let mut touched = vec![false; usize::from(SLOTS)];
+    let mut touched = vec![false; usize::from(STORED_SLOTS)];
     for slot in ranges.iter().flat_map(|range| range.slots()) {
         touched[usize::from(slot.number())] = true;
     }
-    Slot::all().filter(|slot| touched[usize::from(slot.number())]).collect()
+    Slot::all_stored().filter(|slot| touched[usize::from(slot.number())]).collect()
 }
 
 /// The cells of a bit set, whole.
@@ -59,12 +59,12 @@ mod tests {
     #[test]
     fn ranges_stay_in_their_cell() {
         let whole = SlotRange::cell(3);
-        assert_eq!((whole.first.number(), whole.last.number(), whole.count()), (3, 16_371, 1024));
-        assert!(whole.slots().all(|slot| slot.cell() == 3) && whole.slots().count() == 1024);
+        assert_eq!((whole.first.number(), whole.last.number(), whole.count()), (3, 32_755, 2048));
+        assert!(whole.slots().all(|slot| slot.cell() == 3) && whole.slots().count() == 2048);
         let one = SlotRange { first: whole.first, last: whole.first };
         assert_eq!(one.slots().collect::<Vec<_>>(), [whole.first]);
         assert!(one.contains(whole.first) && !one.contains(whole.last) && one.count() == 1);
-        assert_eq!(slots_of(&[one, whole, one]).len(), 1024);
-        assert_eq!(slots_of(&cells(u16::MAX).collect::<Vec<_>>()).len(), 16_384);
+        assert_eq!(slots_of(&[one, whole, one]).len(), 2048);
+        assert_eq!(slots_of(&cells(u16::MAX).collect::<Vec<_>>()).len(), 32_768);
     }
 }

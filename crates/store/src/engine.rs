@@ -8,7 +8,7 @@
 
 use crate::{
     cache::Cache,
-    job::{CompactionFilter, Job, JobDone},
+    job::{CompactionFilter, Job, JobDone, ScanJob, Work},
     limits::PENDING_LOG_BYTES,
     log::LogBatch,
     options::Options,
@@ -20,7 +20,7 @@ use clockwise_core::{
     ids::Lsn,
     limits::CELLS,
     slot::Slot,
-    storage::{Found, Loaded, Lookup, Mutation, Probe, Refusal, Storage},
+    storage::{Found, JobId, Loaded, Lookup, Mutation, PageLimit, Probe, Refusal, Storage},
 };
 use std::sync::Arc;
 
@@ -364,6 +364,15 @@ impl Storage for Engine {
             };
         }
         self.look_in_tables(place, key)
+    }
+
+    fn page(&mut self, slot: Slot, after: Option<Bytes>, limit: PageLimit) -> JobId {
+        let id = JobId(self.next_job);
+        self.next_job += 1;
+        let range = ScanRange { after, ..ScanRange::slot(slot) };
+        let scan = self.scan(range);
+        self.slices.push(Job::of(self.shard, Work::Scan(Box::new(ScanJob { id, slot, scan, limit }))));
+        id
     }
 
     fn apply(&mut self, slot: Slot, mutations: &[Mutation<'_>]) -> Lsn {

@@ -9,6 +9,7 @@ use crate::{
     meta,
     table::{Damage, MergeError, Table},
 };
+use clockwise_core::storage::Page;
 use std::{io, sync::Arc};
 
 mod checkpoint;
@@ -16,6 +17,7 @@ mod compact;
 mod flush;
 mod free;
 mod read;
+mod scan;
 
 pub(crate) use checkpoint::CheckpointJob;
 pub use compact::CompactionFilter;
@@ -23,6 +25,7 @@ pub(crate) use compact::{CompactJob, CompactPlan};
 pub(crate) use flush::{FlushDone, FlushJob, Flushing};
 pub(crate) use free::FreeJob;
 pub(crate) use read::{ReadDone, ReadJob};
+pub(crate) use scan::ScanJob;
 
 /// A piece of work for the disk.
 pub struct Job {
@@ -45,6 +48,8 @@ pub enum JobKind {
     Flush,
     /// A look at the disk's free space.
     Space,
+    /// Records of a slot are read in order.
+    Scan,
     /// A checkpoint's folder is made.
     Checkpoint,
     /// A table that was found damaged is read through.
@@ -63,6 +68,7 @@ pub struct JobDone {
 
 pub(crate) enum Work {
     Read(ReadJob),
+    Scan(Box<ScanJob>),
     Flush(FlushJob),
     Compact(Box<CompactJob>),
     Checkpoint(CheckpointJob),
@@ -81,6 +87,7 @@ pub(crate) type CompactResult = Result<Option<Arc<Table>>, Option<MergeError>>;
 
 pub(crate) enum Done {
     Read(ReadDone),
+    Scan(Page),
     Flush(Vec<FlushDone>),
     /// A merge that goes on.
     Compacting(Box<CompactJob>),
@@ -124,6 +131,7 @@ impl Job {
     pub fn kind(&self) -> JobKind {
         match self.work {
             Work::Read(_) => JobKind::Read,
+            Work::Scan(_) => JobKind::Scan,
             Work::Flush(_) => JobKind::Flush,
             Work::Compact(_) => JobKind::Compact,
             Work::Checkpoint(_) => JobKind::Checkpoint,
@@ -144,6 +152,7 @@ impl Job {
     pub fn run(self, disk: &dyn Disk) -> JobDone {
         let done = match self.work {
             Work::Read(job) => Done::Read(job.run()),
+            Work::Scan(job) => Done::Scan(job.run()),
             Work::Flush(job) => job.run(disk),
             Work::Compact(job) => job.run(disk),
             Work::Checkpoint(job) => Done::Checkpoint(job.run(disk)),

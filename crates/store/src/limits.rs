@@ -1,6 +1,6 @@
 //! Every cap of this crate in one table, with the relations that must hold between them.
 
-use clockwise_core::limits::{CELLS, KEY_BYTES, RECORD_BYTES, SLOTS};
+use clockwise_core::limits::{CELLS, KEY_BYTES, RECORD_BYTES, STORED_SLOTS};
 
 /// Longest meta record, in bytes.
 pub const META_BYTES: usize = 128 * 1024 * 1024;
@@ -44,7 +44,7 @@ pub const OPEN_TABLES: usize = CELLS as usize * 2 * (STALL_RUNS + 2);
 
 /// Bytes that a manifest can take: lines of all slots of a cell, two keys of each table, and what goes with them.
 const MANIFEST_BYTES: usize =
-    (SLOTS / CELLS) as usize * (LINES_BYTES + 32) + TABLES * (2 * KEY_BYTES + 128) + 128;
+    (STORED_SLOTS / CELLS) as usize * (LINES_BYTES + 32) + TABLES * (2 * KEY_BYTES + 128) + 128;
 
 const _: () = assert!(MANIFEST_BYTES < META_BYTES);
 const _: () = assert!(BLOCK_BYTES > ENTRY_BYTES + BLOCK_TARGET_BYTES);

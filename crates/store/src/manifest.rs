@@ -115,7 +115,7 @@ impl Manifest {
             manifest.tables.push(TableInfo::decode(&mut reader)?);
         }
         for _ in 0..reader.u64()? {
-            let slot = u16::try_from(reader.u64()?).ok().and_then(Slot::new).ok_or(Malformed)?;
+            let slot = u16::try_from(reader.u64()?).ok().and_then(Slot::stored).ok_or(Malformed)?;
             let zigzag = reader.u64()?;
             let live = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
             let has = reader.u8()?;

@@ -7,7 +7,7 @@ use super::{
 use crate::load::{KEY_BYTES, Shuffle, Values, mixed};
 use anyhow::{Result, bail, ensure};
 use clap::Args;
-use clockwise_core::storage::JobId;
+use clockwise_core::storage::{JobId, Loaded};
 use serde_json::json;
 use std::{collections::BTreeSet, time::Duration};
 
@@ -149,7 +149,7 @@ impl HitRate {
             }
             while asked.len() >= BURST as usize || read.is_multiple_of(BURST) && !asked.is_empty() {
                 shard.turn(WAIT)?;
-                for loaded in shard.loaded.drain(..) {
+                for loaded in shard.loaded.drain(..).filter_map(Loaded::into_record) {
                     ensure!(matches!(loaded.result, Ok(Some(_))), "a key is gone: {:?}", loaded.result);
                     asked.remove(&loaded.job);
                 }

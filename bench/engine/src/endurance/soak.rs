@@ -11,6 +11,7 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use clap::Args;
+use clockwise_core::storage::Loaded;
 use rustix::fs::statvfs;
 use serde_json::{Value, json};
 use std::{
@@ -140,7 +141,7 @@ impl Soak {
                 }
             }
             shard.turn(Duration::ZERO)?;
-            for loaded in shard.loaded.drain(..) {
+            for loaded in shard.loaded.drain(..).filter_map(Loaded::into_record) {
                 asked -= 1;
                 ensure!(matches!(loaded.result, Ok(Some(_))), "a key is gone: {:?}", loaded.result);
             }

@@ -12,6 +12,7 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use clap::Args;
+use clockwise_core::storage::Loaded;
 use serde_json::{Value, json};
 use std::{
     path::Path,
@@ -266,7 +267,7 @@ impl Stalls {
             }
             let behind = (began.elapsed().as_secs_f64() / per_put) as u64 > counts.puts + BURST;
             shard.turn(if behind && resume <= now { Duration::ZERO } else { TURN })?;
-            for loaded in shard.loaded.drain(..) {
+            for loaded in shard.loaded.drain(..).filter_map(Loaded::into_record) {
                 asked -= 1;
                 ensure!(loaded.result.is_ok(), "a lookup failed: {:?}", loaded.result);
             }

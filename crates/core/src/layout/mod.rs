@@ -31,6 +31,7 @@ use core::fmt;
 pub struct Layout {
     spec: LayoutSpec,
     table: ring::Table,
+    stand_ins: ring::Table,
 }
 
 /// What a layout is made of; the table follows from it.
@@ -89,8 +90,8 @@ impl Layout {
         }
         spec.members.sort_by_key(|member| member.number);
         member::check(&spec.members)?;
-        let table = ring::table(&spec.members, spec.replicas);
-        Ok(Layout { spec, table })
+        let (table, stand_ins) = ring::tables(&spec.members, spec.replicas);
+        Ok(Layout { spec, table, stand_ins })
     }
 
     /// What it is made of.
@@ -105,8 +106,12 @@ impl Layout {
 
     /// The owners of a slot, clockwise from it: min(N, members) distinct ones.
     pub fn owners(&self, slot: Slot) -> &[MemberNumber] {
-        let set = usize::from(self.table.index[usize::from(slot.number())]);
-        &self.table.sets[set * self.table.width..][..self.table.width]
+        self.table.list(slot)
+    }
+
+    /// Who may stand in for owners of a slot that are down: the servers that follow clockwise, the first 2N of them.
+    pub fn stand_ins(&self, slot: Slot) -> &[MemberNumber] {
+        self.stand_ins.list(slot)
     }
 
     /// The member with this number.

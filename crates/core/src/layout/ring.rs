@@ -11,7 +11,8 @@
 use super::{Member, spread::Spread};
 use crate::{
     ids::MemberNumber,
-    limits::{REPLICAS, SLOTS, VIRTUAL_NODES},
+    limits::{REPLICAS, SLOTS, STAND_INS_PER_REPLICA, VIRTUAL_NODES},
+    slot::Slot,
 };
 use alloc::{collections::BTreeMap, vec::Vec};
 use siphasher::sip::SipHasher24;
@@ -26,15 +27,51 @@ const DOMAIN: u64 = u64::from_be_bytes(*b"cw-ring1");
 /// Distance between two slots: 2^64 / 16384.
 const SLOT_STEP: u64 = 1 << 50;
 
-/// Slot → owners, as an index into the distinct owner lists.
+/// Slot → servers, as an index into the distinct lists of servers.
 #[derive(Clone, Debug)]
 pub(super) struct Table {
-    /// Owners per slot, the same for all slots.
+    /// Servers per slot, the same for all slots.
     pub width: usize,
-    /// Distinct owner lists, `width` numbers each.
+    /// Distinct lists, `width` numbers each.
     pub sets: Vec<MemberNumber>,
     /// Slot → which list.
     pub index: Vec<u16>,
+}
+
+impl Table {
+    /// The servers of a slot.
+    pub fn list(&self, slot: Slot) -> &[MemberNumber] {
+        let set = usize::from(self.index[usize::from(slot.of_keys().number())]);
+        &self.sets[set * self.width..][..self.width]
+    }
+}
+
+/// A list of servers, by their places among the members.
+type List = SmallVec<[u16; REPLICAS]>;
+
+/// Collects lists, each distinct one once.
+#[derive(Default)]
+struct Collector {
+    known: BTreeMap<List, u16>,
+    sets: Vec<MemberNumber>,
+    index: Vec<u16>,
+}
+
+impl Collector {
+    /// Adds the next slot's list.
+    fn push(&mut self, list: List, members: &[Member]) {
+        let next = self.known.len() as u16;
+        let sets = &mut self.sets;
+        let set = *self.known.entry(list).or_insert_with_key(|list| {
+            sets.extend(list.iter().map(|&at| members[usize::from(at)].number));
+            next
+        });
+        self.index.push(set);
+    }
+
+    fn finish(self, width: usize) -> Table {
+        Table { width, sets: self.sets, index: self.index }
+    }
 }
 
 /// Where virtual node `index` of a member stands.
@@ -42,28 +79,38 @@ pub(super) fn position(token_seed: u64, index: u32) -> u64 {
     SipHasher24::new_with_keys(token_seed, DOMAIN).hash(&index.to_le_bytes())
 }
 
-/// Computes the owners of every slot. `members` are checked and sorted by number.
-pub(super) fn table(members: &[Member], replicas: u8) -> Table {
+/// Computes the owners and the stand-ins of every slot. `members` are checked and sorted by number.
+pub(super) fn tables(members: &[Member], replicas: u8) -> (Table, Table) {
     let spread = Spread::new(members, usize::from(replicas));
     let ring = runs(members);
-    let mut sets = Vec::new();
-    let mut known: BTreeMap<SmallVec<[u16; REPLICAS]>, u16> = BTreeMap::new();
-    let mut index = Vec::with_capacity(usize::from(SLOTS));
+    let width = spread.width();
+    let extra = (STAND_INS_PER_REPLICA * usize::from(replicas)).min(members.len() - width);
+    let (mut owners, mut stand_ins) = (Collector::default(), Collector::default());
     let mut start = 0;
     for slot in 0..u64::from(SLOTS) {
         while ring.get(start).is_some_and(|node| node.position < slot * SLOT_STEP) {
             start += 1;
         }
         let clockwise = ring[start..].iter().chain(&ring[..start]).map(|node| node.member);
-        let owners = spread.choose(clockwise);
-        let next = known.len() as u16;
-        let set = *known.entry(owners).or_insert_with_key(|owners| {
-            sets.extend(owners.iter().map(|&at| members[usize::from(at)].number));
-            next
-        });
-        index.push(set);
+        let list = spread.choose(clockwise.clone());
+        stand_ins.push(following(&list, extra, clockwise), members);
+        owners.push(list, members);
     }
-    Table { width: spread.width(), sets, index }
+    (owners.finish(width), stand_ins.finish(extra))
+}
+
+/// The first servers of a walk that are no owners.
+fn following(owners: &List, count: usize, walk: impl Iterator<Item = u16>) -> List {
+    let mut list = List::new();
+    for server in walk {
+        if list.len() == count {
+            break;
+        }
+        if !owners.contains(&server) && !list.contains(&server) {
+            list.push(server);
+        }
+    }
+    list
 }
 
 /// A virtual node: where it stands and which member (by place in the list) it belongs to.

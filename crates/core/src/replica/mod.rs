@@ -19,7 +19,7 @@ use crate::{
     outbox::Event,
     shard::{Context, Shard},
     slot::Slot,
-    storage::{Found, JobId, LoadError, Loaded, Lookup, Mutation, Probe, Storage},
+    storage::{Found, JobId, LoadError, LoadedRecord, Lookup, Mutation, Probe, Storage},
     version::{Record, SlotLines, Write},
 };
 use alloc::{
@@ -156,7 +156,7 @@ impl Shard {
     }
 
     /// The disk answered: every task of the key runs, in order.
-    pub(crate) fn loaded<S: Storage>(&mut self, loaded: Loaded, cx: &mut Context<'_, S>) {
+    pub(crate) fn loaded<S: Storage>(&mut self, loaded: LoadedRecord, cx: &mut Context<'_, S>) {
         let Some((slot, key)) = self.parked.jobs.remove(&loaded.job) else { return };
         let Some(queue) = self.parked.keys.remove(&(slot, key.clone())) else { return };
         self.parked.tasks -= queue.tasks.len();

@@ -100,9 +100,14 @@ impl Shard {
         self.begin(Origin::Client(ticket), request, &mut Context { now, store, out });
     }
 
-    /// A lookup that needed the disk came back.
+    /// A lookup or a scan that needed the disk came back.
     pub fn on_loaded<S: Storage>(&mut self, loaded: Loaded, now: Now, store: &mut S, out: &mut Outbox) {
-        self.loaded(loaded, &mut Context { now, store, out });
+        let cx = &mut Context { now, store, out };
+        match loaded {
+            Loaded::Record(loaded) => self.loaded(loaded, cx),
+            // Nobody of this shard asks for pages.
+            Loaded::Page(_) => {}
+        }
     }
 
     /// `store.durable()` advanced.

@@ -8,7 +8,10 @@ use clockwise_core::{
     ids::Lsn,
     limits::RECORD_BYTES,
     slot::Slot,
-    storage::{Found, JobId, Loaded, Lookup, Mutation, Probe, Refusal, Storage},
+    storage::{
+        Found, JobId, Loaded, LoadedRecord, Lookup, Mutation, Page, PageEnd, PageLimit, Probe, Refusal,
+        Storage,
+    },
 };
 use std::collections::{BTreeMap, VecDeque};
 
@@ -49,7 +52,8 @@ impl Memory {
         self.next_job += 1;
         let job = JobId(self.next_job);
         let probe = Probe { tables_read: 1, disk_reads: 1, ..Probe::default() };
-        self.jobs.push_back(Loaded { job, result: Ok(Some(Found { record, lsn: Lsn(0), probe })), probe });
+        let result = Ok(Some(Found { record, lsn: Lsn(0), probe }));
+        self.jobs.push_back(Loaded::Record(LoadedRecord { job, result, probe }));
         Lookup::Job(job)
     }
 }
@@ -65,6 +69,24 @@ impl Storage for Memory {
             Some(record) => self.ask_disk(record),
             None => Lookup::Miss(Probe::default()),
         }
+    }
+
+    fn page(&mut self, slot: Slot, after: Option<Bytes>, limit: PageLimit) -> JobId {
+        self.next_job += 1;
+        let job = JobId(self.next_job);
+        let above = |key: &[u8]| after.as_ref().is_none_or(|after| key > &after[..]);
+        let mut found: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
+        let tables = self.tables.iter().map(|(name, record)| (name, record));
+        let fresh = self.records.iter().map(|(name, (record, _))| (name, record));
+        for ((_, key), record) in tables.chain(fresh).filter(|((of, key), _)| *of == slot && above(key)) {
+            found.insert(key.clone(), record.clone());
+        }
+        let more = found.len() > limit.records;
+        let records =
+            found.into_iter().take(limit.records).map(|(key, record)| (key.into(), record)).collect();
+        let end = if more { PageEnd::More } else { PageEnd::Done };
+        self.jobs.push_back(Loaded::Page(Page { job, slot, records, result: Ok(end) }));
+        job
     }
 
     fn apply(&mut self, slot: Slot, mutations: &[Mutation<'_>]) -> Lsn {

@@ -2,6 +2,7 @@
 
 use crate::folder;
 use clap::Args;
+use clockwise_core::slot::Slot;
 use clockwise_store::{
     RealDisk, SlotRange,
     check::{Finding, Report, check},
@@ -104,16 +105,25 @@ fn place(finding: &Finding) -> String {
     }
 }
 
+/// A slot in words.
+fn slot(slot: Slot) -> String {
+    if slot.keeps_hints() {
+        format!("the hints of slot {}", slot.of_keys().number())
+    } else {
+        format!("slot {}", slot.number())
+    }
+}
+
 /// Slots in words.
 fn slots(ranges: &[SlotRange]) -> String {
     let count: u64 = ranges.iter().map(|range| range.count()).sum();
-    if count == u64::from(clockwise_core::limits::SLOTS) {
+    if count == u64::from(clockwise_core::limits::STORED_SLOTS) {
         return "all slots".to_owned();
     }
     let one = |range: &SlotRange| {
-        let (first, last, cell) = (range.first.number(), range.last.number(), range.first.cell());
-        if first == last {
-            format!("slot {first}")
+        let (first, last, cell) = (slot(range.first), slot(range.last), range.first.cell());
+        if range.first == range.last {
+            first
         } else {
             format!("{} slots of cell {cell}, from {first} to {last}", range.count())
         }
@@ -155,8 +165,7 @@ fn as_json(folder: &str, report: &Report) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::page;
-    use clockwise_core::slot::Slot;
+    use super::{Slot, page};
     use clockwise_store::{
         SlotRange,
         check::{Report, What},
@@ -172,7 +181,7 @@ mod tests {
         report.add("log", None, What::LogMissing, (0..16).map(SlotRange::cell).collect());
         let page = page("d", &report);
         assert!(page.contains(
-            "cells/03-1.sst, byte 16: a block is damaged; it touches 3 slots of cell 3, from 3 to 35\n"
+            "cells/03-1.sst, byte 16: a block is damaged; it touches 3 slots of cell 3, from slot 3 to slot 35\n"
         ));
         assert!(page.contains("log: the commit log is missing; it touches all slots\n"), "{page}");
         assert!(page.contains("d is DAMAGED in 2 places"), "{page}");

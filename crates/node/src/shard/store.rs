@@ -5,7 +5,7 @@ use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
     slot::Slot,
-    storage::{Lookup, Mutation, Refusal, Storage},
+    storage::{JobId, Lookup, Mutation, PageLimit, Refusal, Storage},
 };
 use clockwise_store::Engine;
 use std::{sync::Arc, time::Duration};
@@ -74,6 +74,11 @@ impl Storage for Store {
             Lookup::Job(_) => Expected::Cold,
         };
         lookup
+    }
+
+    fn page(&mut self, slot: Slot, after: Option<Bytes>, limit: PageLimit) -> JobId {
+        self.touched = true;
+        self.engine.page(slot, after, limit)
     }
 
     fn apply(&mut self, slot: Slot, mutations: &[Mutation<'_>]) -> Lsn {

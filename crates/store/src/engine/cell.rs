@@ -11,7 +11,7 @@ use crate::{
 use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
-    limits::{CELLS, KEY_BYTES, RECORD_BYTES, SLOTS},
+    limits::{CELLS, KEY_BYTES, RECORD_BYTES, STORED_SLOTS},
     slot::Slot,
     storage::Mutation,
 };
@@ -99,7 +99,7 @@ fn place(slot: Slot) -> usize {
 impl Cell {
     /// A cell as its manifest describes it.
     pub(crate) fn new(number: u16, manifest: Manifest, tables: Vec<Arc<Table>>) -> Cell {
-        let mut live = vec![0; usize::from(SLOTS / CELLS)];
+        let mut live = vec![0; usize::from(STORED_SLOTS / CELLS)];
         let (mut lines, mut dropped) = (BTreeMap::new(), BTreeMap::new());
         for info in &manifest.slots {
             live[place(info.slot)] = info.live;
@@ -178,7 +178,7 @@ impl Cell {
     }
 
     fn slot_at(&self, place: usize) -> Option<Slot> {
-        Slot::new(place as u16 * CELLS + self.number)
+        Slot::stored(place as u16 * CELLS + self.number)
     }
 
     /// Forgets drops that hide nothing any more.
@@ -186,7 +186,7 @@ impl Cell {
         let before = self.dropped.len();
         let (frozen, tables, number) = (&self.frozen, &self.tables, self.number);
         self.dropped.retain(|&at, &mut dropped| {
-            let Some(slot) = Slot::new(at as u16 * CELLS + number) else { return false };
+            let Some(slot) = Slot::stored(at as u16 * CELLS + number) else { return false };
             frozen.iter().any(|frozen| frozen.memtable.last() < dropped)
                 || tables.iter().any(|table| table.info().newest < dropped && table.may_hold(slot))
         });

@@ -13,7 +13,7 @@ use crate::{
 use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
-    storage::{Found, JobId, LoadError, Loaded, Lookup, Probe},
+    storage::{Found, JobId, LoadError, Loaded, LoadedRecord, Lookup, Probe},
 };
 
 /// What the tables in memory say.
@@ -177,7 +177,7 @@ impl Engine {
             Err(LoadError::Io) => self.stats.failed_reads += 1,
             Ok(_) => {}
         }
-        loaded.push(Loaded { job: id, result, probe });
+        loaded.push(Loaded::Record(LoadedRecord { job: id, result, probe }));
     }
 
     /// Whether what was flushed after a position could say something of the key.

@@ -198,10 +198,17 @@ impl Engine {
     /// Takes the result of a job.
     pub(super) fn finish(&mut self, done: Done, loaded: &mut Vec<Loaded>) {
         // A lookup or a slice makes no background work, and there are many of them.
-        self.work_due |= !matches!(done, Done::Read(_) | Done::Compacting(_) | Done::Freeing(_));
+        self.work_due |=
+            !matches!(done, Done::Read(_) | Done::Scan(_) | Done::Compacting(_) | Done::Freeing(_));
         match done {
             Done::Read(read) => {
                 self.read_done(read, loaded);
+            }
+            Done::Scan(page) => {
+                if page.result == Err(LoadError::Damaged) {
+                    self.stats.damaged_reads += 1;
+                }
+                loaded.push(Loaded::Page(page));
             }
             Done::Flush(done) => {
                 self.flushing = false;

@@ -7,7 +7,11 @@
 use super::{Engine, cell::Frozen};
 use crate::table::{KeyRef, Stream, Table, Value};
 use bytes::Bytes;
-use clockwise_core::{ids::Lsn, slot::Slot, storage::LoadError};
+use clockwise_core::{
+    ids::Lsn,
+    slot::Slot,
+    storage::{LoadError, PageLimit},
+};
 use std::{sync::Arc, vec::IntoIter};
 
 /// What to read: slots of one cell, in order.
@@ -172,11 +176,21 @@ impl Scan {
     /// Appends the next keys with their records, until this many bytes are there or the range ends; false at its end.
     /// Waits for the disk. After an error the scan goes nowhere: what could not be read is not skipped.
     pub fn next_page(&mut self, bytes: usize, page: &mut Vec<Scanned>) -> Result<bool, LoadError> {
+        self.next_page_of(PageLimit { records: usize::MAX, bytes }, page)
+    }
+
+    /// [`Scan::next_page`], with a bound on the number of records too.
+    pub(crate) fn next_page_of(
+        &mut self,
+        limit: PageLimit,
+        page: &mut Vec<Scanned>,
+    ) -> Result<bool, LoadError> {
         if !self.begun {
             self.begin()?;
         }
         let mut taken = 0;
-        while taken < bytes {
+        let records = page.len().saturating_add(limit.records);
+        while taken < limit.bytes && page.len() < records {
             let Some(at) = self.newest()? else { return Ok(false) };
             let input = &mut self.inputs[at];
             if let (Some(Value::Record(record)), Some(key)) = (input.value.take(), KeyRef::parse(&input.key))

@@ -119,7 +119,7 @@ pub(crate) fn decode(payload: Bytes, first: Lsn) -> (Vec<Applied>, Result<(), Ma
 
 fn decode_one(reader: &mut Reader, last: Lsn) -> Result<Applied, Malformed> {
     let lsn = Lsn(last.0.checked_add(reader.u64()?).ok_or(Malformed)?);
-    let slot = Slot::new(u16::from_le_bytes(reader.array()?)).ok_or(Malformed)?;
+    let slot = Slot::stored(u16::from_le_bytes(reader.array()?)).ok_or(Malformed)?;
     let count = reader.u64()?;
     let mut changes = Vec::new();
     for _ in 0..count {

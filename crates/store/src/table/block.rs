@@ -216,7 +216,7 @@ pub(super) fn entry(block: &Bytes, number: usize, key: &mut Vec<u8>) -> Result<O
         return Ok(None);
     }
     let found = shape.key(number)?;
-    Slot::new(found.slot).ok_or(Malformed)?;
+    Slot::stored(found.slot).ok_or(Malformed)?;
     found.store(key);
     Ok(Some(found.value(block)))
 }

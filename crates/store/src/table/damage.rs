@@ -21,7 +21,7 @@ impl Table {
     /// Reads every block; answers those that are bad, in order.
     pub fn damage(&self) -> Vec<Damage> {
         let mut damage = Vec::new();
-        let slots = || Slot::all().filter(|slot| slot.cell() == (self.owner >> 48) as u16);
+        let slots = || Slot::all_stored().filter(|slot| slot.cell() == (self.owner >> 48) as u16);
         let lowest = slot(&self.info.first).or(slots().next());
         let highest = slot(&self.info.last).or(slots().last());
         let (Some(lowest), Some(highest)) = (lowest, highest) else { return damage };
@@ -67,5 +67,5 @@ fn slot(stored: &[u8]) -> Option<Slot> {
 fn last_slot_before(fence: &[u8]) -> Option<Slot> {
     let key = KeyRef::parse(fence)?;
     // A fence that is all slot has the slot's first key behind it.
-    if key.key.is_empty() { Slot::new(key.slot.number().checked_sub(CELLS)?) } else { Some(key.slot) }
+    if key.key.is_empty() { Slot::stored(key.slot.number().checked_sub(CELLS)?) } else { Some(key.slot) }
 }

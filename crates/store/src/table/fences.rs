@@ -6,7 +6,7 @@
 //! tell them apart, numbers are compared and not keys.
 
 use super::{KeyRef, key::slot_of};
-use clockwise_core::limits::{CELLS, SLOTS};
+use clockwise_core::limits::{CELLS, STORED_SLOTS};
 
 /// Fences from which on places by slot are kept: fewer are found about as fast by halving alone.
 const BY_SLOT_FENCES: usize = 256;
@@ -47,7 +47,7 @@ impl Fences {
         self.shared = first[..shared].to_vec();
         self.numbers = (0..self.len()).map(|at| self.number_of_fence(at)).collect();
         if self.len() >= BY_SLOT_FENCES {
-            let count = usize::from(SLOTS / CELLS);
+            let count = usize::from(STORED_SLOTS / CELLS);
             self.by_slot = (0..=count)
                 .map(|place| {
                     let least = ((place * usize::from(CELLS)) as u64) << 48;

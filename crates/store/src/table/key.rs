@@ -17,7 +17,7 @@ impl<'a> KeyRef<'a> {
     /// Reads a stored key; `None` if it is too short or the slot does not exist.
     pub fn parse(stored: &'a [u8]) -> Option<KeyRef<'a>> {
         let (slot, key) = stored.split_first_chunk::<2>()?;
-        Some(KeyRef { slot: Slot::new(u16::from_be_bytes(*slot))?, key })
+        Some(KeyRef { slot: Slot::stored(u16::from_be_bytes(*slot))?, key })
     }
 
     /// Appends the stored form.

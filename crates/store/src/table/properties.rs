@@ -158,7 +158,7 @@ impl Iterator for Slots {
                 }
                 (self.next, self.left) = (first, self.reader.u64()?);
             }
-            let slot = u16::try_from(self.next).ok().and_then(Slot::new).ok_or(varint::Malformed)?;
+            let slot = u16::try_from(self.next).ok().and_then(Slot::stored).ok_or(varint::Malformed)?;
             self.next += u64::from(CELLS);
             self.left = self.left.checked_sub(1).ok_or(varint::Malformed)?;
             Ok(SlotCount { slot, entries: self.reader.u64()?, raw_bytes: self.reader.u64()? })

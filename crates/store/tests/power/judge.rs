@@ -132,6 +132,7 @@ fn load(engine: &mut clockwise_store::Engine, disk: &dyn Disk) -> Option<bytes::
             engine.on_job_done(job.run(disk), &mut loaded);
         }
     }
-    let answer = loaded.swap_remove(0).result.expect("nothing is damaged");
+    let answer = loaded.swap_remove(0).into_record().expect("a lookup was asked for");
+    let answer = answer.result.expect("nothing is damaged");
     answer.map(|found| found.record)
 }

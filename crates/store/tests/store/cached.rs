@@ -4,7 +4,7 @@
 use crate::harness::{Change, Op, Server, small};
 use clockwise_core::{
     slot::Slot,
-    storage::{Lookup, Probe, Storage},
+    storage::{Loaded, Lookup, Probe, Storage},
 };
 use clockwise_store::{Options, SimDisk};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ fn probe(server: &mut Server, number: u16) -> Option<Probe> {
         Lookup::Job(job) => job,
     };
     server.settle();
-    let loaded = server.loaded.pop().expect("it is answered");
+    let loaded = server.loaded.pop().and_then(Loaded::into_record).expect("it is answered");
     assert_eq!(loaded.job, job);
     let found = loaded.result.expect("no fault").expect("it is there");
     assert!(found.record.starts_with(format!("record {number} ").as_bytes()));

@@ -137,7 +137,7 @@ fn what_is_missing_is_missed() {
     fork.truncate("log/0000000000000002.log", 4500);
     let report = look_through(&fork);
     assert_eq!(names(&report), [("log/0000000000000002.log", What::SegmentCut)]);
-    assert_eq!(report.damage[0].slots.iter().map(|range| range.count()).sum::<u64>(), 16_384);
+    assert_eq!(report.damage[0].slots.iter().map(|range| range.count()).sum::<u64>(), 32_768);
 }
 
 #[test]

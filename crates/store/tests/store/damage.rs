@@ -230,7 +230,7 @@ fn damage_in_the_middle_of_the_log_never_shortens_what_follows() {
             assert_eq!((server.report.torn_bytes, server.report.damaged_log_places), (0, 1));
             // A sound header tells which cells the frame changed; without it every slot is suspect.
             let cells = if in_header { 16 } else { 1 };
-            assert_eq!(server.report.damaged_slots.len(), cells * 1024);
+            assert_eq!(server.report.damaged_slots.len(), cells * 2048);
             assert!(server.report.damaged_slots.contains(&key(1).0));
             assert!(!server.report.clean);
             disk.power_loss_as(clockwise_store::disk::Loss::Everything);

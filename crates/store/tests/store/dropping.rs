@@ -3,7 +3,7 @@
 use crate::harness::{Change, Op, Server, small};
 use clockwise_core::{
     slot::Slot,
-    storage::{Loaded, Lookup, Storage},
+    storage::{Loaded, LoadedRecord, Lookup, Storage},
 };
 use clockwise_store::{CompactionFilter, SimDisk};
 use std::sync::Arc;
@@ -87,7 +87,10 @@ fn a_lookup_under_way_does_not_outlive_the_drop_of_its_slot() {
         server.engine(slot(16)).on_job_done(job.run(&disk), &mut loaded);
         server.engine(slot(16)).take_jobs(&mut jobs);
     }
-    assert!(matches!(&loaded[..], [Loaded { job, result: Ok(None), .. }] if *job == id), "{loaded:?}");
+    assert!(
+        matches!(&loaded[..], [Loaded::Record(LoadedRecord { job, result: Ok(None), .. })] if *job == id),
+        "{loaded:?}"
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::harness::{Change, Op, Server, small};
 use bytes::Bytes;
 use clockwise_core::{
     slot::Slot,
-    storage::{Loaded, Lookup, Storage},
+    storage::{LoadedRecord, Lookup, Storage},
 };
 use clockwise_store::{Compression, Disk, Options, ScanRange, SimDisk, check::check, disk::Loss};
 use fastrand::Rng;
@@ -179,7 +179,7 @@ impl Run {
     /// Answers show what was written until they came back.
     fn answers(&mut self) {
         for (shard, loaded) in self.server.take_loaded() {
-            let Loaded { job, result, .. } = loaded;
+            let LoadedRecord { job, result, .. } = loaded;
             let (slot, key) = self.waiting.remove(&(shard, job.0)).expect("asked once, answered once");
             let found = result.expect("no fault").map(|found| found.record);
             self.same(slot, &key, found.as_deref());

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
     slot::Slot,
-    storage::{LoadError, Loaded, Lookup, Mutation, Storage},
+    storage::{LoadError, Loaded, LoadedRecord, Lookup, Mutation, Page, Storage},
 };
 use clockwise_store::{
     Disk, Engine, Job, JobDone, Log, LogError, OpenError, Opened, Options, RecoveryReport, open,
@@ -125,8 +125,16 @@ impl Server {
     }
 
     /// Answers that came from the disk, with their shards.
-    pub fn take_loaded(&mut self) -> Vec<(usize, Loaded)> {
-        self.loaded_by.drain(..).zip(self.loaded.drain(..)).collect()
+    pub fn take_loaded(&mut self) -> Vec<(usize, LoadedRecord)> {
+        let loaded = self.loaded_by.drain(..).zip(self.loaded.drain(..));
+        loaded.filter_map(|(shard, loaded)| Some((shard, loaded.into_record()?))).collect()
+    }
+
+    /// Pages that came from the disk.
+    pub fn take_pages(&mut self) -> Vec<Page> {
+        self.loaded_by.clear();
+        let page = |loaded| if let Loaded::Page(page) = loaded { Some(page) } else { None };
+        self.loaded.drain(..).filter_map(page).collect()
     }
 
     /// A lookup with whatever jobs it takes.
@@ -136,9 +144,10 @@ impl Server {
             Lookup::Miss(_) => Ok(None),
             Lookup::Job(id) => {
                 self.settle();
-                let at = self.loaded.iter().position(|loaded| loaded.job == id).expect("it is answered");
+                let at = self.loaded.iter().position(|loaded| loaded.job() == id).expect("it is answered");
                 let loaded = self.loaded.swap_remove(at);
                 self.loaded_by.swap_remove(at);
+                let loaded = loaded.into_record().expect("a lookup was asked for");
                 loaded.result.map(|found| found.map(|found| found.record))
             }
         }

@@ -3,7 +3,7 @@
 
 use crate::harness::{Change, History, Op, Server, dump, random_op, small, visible};
 use crate::scan::scan_all;
-use clockwise_core::storage::{Lookup, Storage};
+use clockwise_core::storage::{Loaded, Lookup, Storage};
 use clockwise_store::{Compression, SimDisk};
 use fastrand::Rng;
 use std::{collections::BTreeMap, sync::Arc};
@@ -105,7 +105,7 @@ fn lookups_in_flight_see_what_is_written_meanwhile() {
             }
             for _ in 0..rng.usize(..6) {
                 server.step(&mut rng);
-                for loaded in server.loaded.drain(..) {
+                for loaded in server.loaded.drain(..).filter_map(Loaded::into_record) {
                     let (slot, key) = waiting.remove(&loaded.job).expect("asked once, answered once");
                     let record = loaded.result.expect("no fault").map(|found| found.record);
                     let state = states.get(&slot.cell());
@@ -143,7 +143,7 @@ fn a_lookup_in_flight_does_not_bring_back_what_was_forgotten_and_merged_away() {
     let done = lookup.run(&*server.disk);
     server.engines[0].on_job_done(done, &mut server.loaded);
     server.settle();
-    let loaded = server.loaded.pop().expect("answered");
+    let loaded = server.loaded.pop().and_then(Loaded::into_record).expect("answered");
     assert_eq!((loaded.job, loaded.result), (id, Ok(None)));
 }
 

@@ -3,7 +3,11 @@
 
 use crate::harness::{Change, Op, Server, State, random_op, small};
 use bytes::Bytes;
-use clockwise_core::{limits::SLOTS, slot::Slot};
+use clockwise_core::{
+    limits::SLOTS,
+    slot::Slot,
+    storage::{PageEnd, PageLimit, Storage},
+};
 use clockwise_store::{Scan, ScanRange, Scanned, SimDisk};
 use fastrand::Rng;
 use std::{collections::BTreeMap, sync::Arc};
@@ -138,6 +142,47 @@ fn a_dropped_slot_stays_empty_through_flushes_merges_and_restarts() {
                 disk.kill();
                 server = Server::open(Arc::new(disk.clone()), &options).expect("recovers");
             }
+        }
+    }
+}
+
+/// A slot's records by pages, each asked for with the last key of the one before.
+fn paged(server: &mut Server, slot: Slot, limit: PageLimit) -> Listed {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let job = server.engine(slot).page(slot, after.take(), limit);
+        server.settle();
+        let mut pages = server.take_pages();
+        let page = pages.pop().expect("it was asked for");
+        assert!(pages.is_empty() && page.job == job && page.slot == slot);
+        assert!(page.records.len() <= limit.records);
+        after = page.records.last().map(|(key, _)| key.clone());
+        found.extend(page.records.iter().map(|(key, record)| (slot.number(), key.to_vec(), record.to_vec())));
+        if page.result == Ok(PageEnd::Done) {
+            return found;
+        }
+        assert!(page.result == Ok(PageEnd::More) && after.is_some(), "{:?}", page.result);
+    }
+}
+
+#[test]
+fn pages_of_a_slot_come_as_jobs_and_go_on_behind_a_key() {
+    let mut rng = Rng::with_seed(11);
+    let mut server = Server::open(Arc::new(SimDisk::new(11)), &small(2)).expect("an empty disk opens");
+    let mut states: BTreeMap<u16, State> = BTreeMap::new();
+    for serial in 0..3_000 {
+        let op = random_op(&mut rng, serial);
+        server.apply(&op);
+        states.entry(op.slot.cell()).or_default().apply(&op);
+        if serial % 500 == 499 {
+            server.settle();
+        }
+    }
+    for (&cell, state) in &states {
+        for number in (cell..SLOTS).step_by(16).take(6) {
+            let slot = slot(number);
+            let limit = PageLimit { records: rng.usize(1..40), bytes: rng.usize(1..4_000) };
+            assert_eq!(paged(&mut server, slot, limit), expected(state, &ScanRange::slot(slot)), "{limit:?}");
         }
     }
 }

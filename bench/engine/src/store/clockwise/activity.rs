@@ -48,7 +48,7 @@ impl Work {
     /// Of a job.
     pub fn of(kind: JobKind) -> Work {
         match kind {
-            JobKind::Read => Work::Read,
+            JobKind::Read | JobKind::Scan => Work::Read,
             JobKind::Free => Work::Free,
             JobKind::Install => Work::Install,
             JobKind::Flush => Work::Flush,

@@ -80,7 +80,7 @@ impl Driver {
         };
         loop {
             self.step();
-            if let Some(at) = self.loaded.iter().position(|loaded| loaded.job == job) {
+            if let Some(at) = self.loaded.iter().position(|loaded| loaded.job() == job) {
                 return Ok(result(self.loaded.swap_remove(at))?.map(length));
             }
             self.wait()?;
@@ -113,7 +113,7 @@ impl Driver {
                 self.wait()?;
             }
             for loaded in std::mem::take(&mut self.loaded) {
-                let number = asked.remove(&loaded.job).context("an answer without a question")?;
+                let number = asked.remove(&loaded.job()).context("an answer without a question")?;
                 answered.push((number, result(loaded)?.is_some()));
             }
             for (number, was_there) in answered.drain(..) {
@@ -259,5 +259,6 @@ fn read(mut scan: Scan, most: u64) -> Result<u64> {
 }
 
 fn result(loaded: Loaded) -> Result<Option<Found>> {
+    let loaded = loaded.into_record().context("nothing but lookups was asked for")?;
     loaded.result.map_err(|error| anyhow!("a lookup failed: {error:?}"))
 }

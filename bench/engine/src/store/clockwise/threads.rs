@@ -33,7 +33,7 @@ const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
 /// The lane of a kind of job.
 fn lane_of(kind: JobKind) -> usize {
     match kind {
-        JobKind::Read => 0,
+        JobKind::Read | JobKind::Scan => 0,
         JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => 1,
         JobKind::Compact | JobKind::Survey => 2,
         JobKind::Free => 3,
