@@ -58,6 +58,8 @@ pub const GOSSIP_INTERVALS: u64 = 8;
 pub const GOSSIP_WINDOW_MS: u64 = 3_000;
 /// If a server did not run for this long, what it has not heard meanwhile says nothing, in milliseconds.
 pub const GOSSIP_STALL_MS: u64 = 500;
+/// A newer layout is asked for at most this often, in milliseconds.
+pub const GOSSIP_PULL_MS: u64 = 1_000;
 /// Longest gossip message, in bytes, without the frame around it.
 pub const GOSSIP_BYTES: usize = 8 * 1024;
 /// Most suspicions of an entry.

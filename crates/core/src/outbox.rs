@@ -2,6 +2,7 @@
 //! inputs: sends may be coalesced, replies go out whole batches at a time.
 
 use crate::{
+    gossip::GossipMessage,
     hlc::Hlc,
     ids::MemberNumber,
     message::Message,
@@ -68,10 +69,12 @@ pub struct Outbox {
     pub actions: Vec<Action>,
     /// For metrics and logs.
     pub events: Vec<Event>,
+    /// What peers gossiped: for the server's machine, which hands it over after each message.
+    pub gossip: Vec<(MemberNumber, GossipMessage)>,
 }
 
 impl Outbox {
-    /// Nothing to do.
+    /// Nothing to do. What was gossiped is an input of another machine and does not count.
     pub fn is_empty(&self) -> bool {
         self.sends.is_empty() && self.replies.is_empty() && self.actions.is_empty() && self.events.is_empty()
     }

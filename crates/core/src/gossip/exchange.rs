@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     ids::MemberNumber,
-    limits::{GOSSIP_BYTES, GOSSIP_LOADS, GOSSIP_SUSPECTS, HEARTBEATS, NAME_BYTES},
+    limits::{GOSSIP_BYTES, GOSSIP_LOADS, GOSSIP_PULL_MS, GOSSIP_SUSPECTS, HEARTBEATS, NAME_BYTES},
 };
 use alloc::vec::Vec;
 use smallvec::{SmallVec, smallvec};
@@ -20,13 +20,18 @@ const RETRY_ROUNDS: usize = 4;
 
 impl Gossip {
     /// Sends a digest to a few members.
-    pub(super) fn begin_round(&mut self, answers: &dyn Fn(MemberNumber) -> bool, out: &mut GossipOut) {
+    pub(super) fn begin_round(
+        &mut self,
+        now_ms: u64,
+        answers: &dyn Fn(MemberNumber) -> bool,
+        out: &mut GossipOut,
+    ) {
         let to = self.partners(answers);
         if !to.is_empty() {
             let marks = self.window();
             out.sends.push((to, GossipMessage::Digest { marks }));
         }
-        self.pull(answers, out);
+        self.pull(now_ms, answers, out);
     }
 
     /// Random members that answer, one that has come back, and now and then one that does not answer.
@@ -242,11 +247,15 @@ impl Gossip {
         }
     }
 
-    /// Asks for a newer layout, if a member that answers says that it has one.
-    fn pull(&mut self, answers: &dyn Fn(MemberNumber) -> bool, out: &mut GossipOut) {
+    /// Asks for a newer layout: one of the members that answer and say that they have one, another one each time.
+    fn pull(&mut self, now_ms: u64, answers: &dyn Fn(MemberNumber) -> bool, out: &mut GossipOut) {
         let newer = self.members.iter().filter(|known| known.contents.epoch > self.epoch);
-        let best = newer.filter(|known| answers(known.member)).max_by_key(|known| known.contents.epoch);
-        out.pulls.extend(best.map(|known| known.member));
+        let newer: Vec<MemberNumber> =
+            newer.map(|known| known.member).filter(|&member| answers(member)).collect();
+        if !newer.is_empty() && now_ms >= self.pull_due_ms {
+            self.pull_due_ms = now_ms + GOSSIP_PULL_MS;
+            out.pulls.push(newer[self.random.below(newer.len())]);
+        }
     }
 }
 

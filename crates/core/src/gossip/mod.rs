@@ -103,6 +103,7 @@ pub struct Gossip {
     /// This server's load, as it was last told.
     load: SmallVec<[u64; GOSSIP_LOADS]>,
     load_due_ms: u64,
+    pull_due_ms: u64,
     random: Random,
     /// Where the next digest begins.
     cursor: usize,
@@ -123,6 +124,7 @@ impl Gossip {
             members: Vec::new(),
             load: SmallVec::new(),
             load_due_ms: 0,
+            pull_due_ms: 0,
             cursor: 0,
             next_round_ms: now_ms,
             awake_ms: None,
@@ -164,7 +166,7 @@ impl Gossip {
             let spread = usize::try_from(interval_ms / 4).unwrap_or(0);
             self.next_round_ms = now_ms + interval_ms - interval_ms / 8 + self.random.below(spread) as u64;
             self.beat(now_ms);
-            self.begin_round(answers, out);
+            self.begin_round(now_ms, answers, out);
         }
         self.judge(now_ms, answers, out);
     }

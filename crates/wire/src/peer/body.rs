@@ -4,6 +4,7 @@
 //! that nothing needs to be measured before it is written.
 
 use super::{
+    gossip::{get_gossip, put_gossip},
     outcome::{get_outcome, put_outcome},
     parts::{
         get_bool, get_key, get_last_layout, get_last_record, get_op, get_optional_op, get_probe, get_record,
@@ -37,6 +38,7 @@ const COUNT: u8 = 14;
 const COUNT_ACK: u8 = 15;
 const PING: u8 = 16;
 const PONG: u8 = 17;
+const GOSSIP: u8 = 18;
 
 /// The byte that names what is said. Numbers are never used again for another body.
 pub(super) fn kind(body: &Body) -> u8 {
@@ -58,6 +60,7 @@ pub(super) fn kind(body: &Body) -> u8 {
         Body::CountAck { .. } => COUNT_ACK,
         Body::Ping { .. } => PING,
         Body::Pong { .. } => PONG,
+        Body::Gossip(_) => GOSSIP,
     }
 }
 
@@ -145,6 +148,7 @@ fn encode_service(body: &Body, out: &mut Vec<u8>) {
             put_u64(out, *sent_ms);
             put_u64(out, *wall_ms);
         }
+        Body::Gossip(said) => put_gossip(out, said),
         // `encode` has taken the others.
         _ => {}
     }
@@ -174,6 +178,7 @@ pub(super) fn decode(kind: u8, reader: &mut Reader) -> Result<Body, Malformed> {
         COUNT_ACK => Body::CountAck { op: get_op(reader)?, keys: reader.u64()? },
         PING => Body::Ping { sent_ms: reader.u64()? },
         PONG => Body::Pong { sent_ms: reader.u64()?, wall_ms: reader.u64()? },
+        GOSSIP => Body::Gossip(get_gossip(reader)?),
         _ => return Err(Malformed),
     })
 }

@@ -1,5 +1,7 @@
 //! Random messages of every kind, for the tests of the peer protocol and for the fuzz driver.
 
+mod gossip;
+
 use bytes::Bytes;
 use clockwise_core::{
     hlc::Hlc,
@@ -20,9 +22,9 @@ use clockwise_wire::peer::{Handshake, Hello, MAC_BYTES, Purpose};
 use fastrand::Rng;
 
 /// How many kinds of bodies there are.
-pub const KINDS: u8 = 17;
+pub const KINDS: u8 = 18;
 
-/// A message of this kind, 0 to 16.
+/// A message of this kind, 0 to 17.
 pub fn message(rng: &mut Rng, kind: u8) -> Message {
     Message {
         epoch: Epoch(number(rng)),
@@ -88,7 +90,8 @@ fn body(rng: &mut Rng, kind: u8) -> Body {
         13 => Body::Count { op, ranges: ranges(rng) },
         14 => Body::CountAck { op, keys: number(rng) },
         15 => Body::Ping { sent_ms: number(rng) },
-        _ => Body::Pong { sent_ms: number(rng), wall_ms: number(rng) },
+        16 => Body::Pong { sent_ms: number(rng), wall_ms: number(rng) },
+        _ => Body::Gossip(gossip::gossip(rng)),
     }
 }
 
