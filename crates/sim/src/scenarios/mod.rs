@@ -5,6 +5,7 @@ mod clocks;
 mod dynamo;
 mod epochs;
 mod levels;
+mod membership;
 mod names;
 mod power;
 mod rounds;
