@@ -40,6 +40,10 @@ pub enum Event {
     PeerSuspected(MemberNumber),
     /// A peer answers again.
     PeerAlive(MemberNumber),
+    /// Gossip holds a member for down.
+    MemberDown(MemberNumber),
+    /// Gossip takes a member back.
+    MemberUp(MemberNumber),
     /// A peer's timestamps are further ahead than allowed.
     PeerSkewed(MemberNumber),
     /// The own clock is off against two others, or no more.

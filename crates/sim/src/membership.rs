@@ -68,7 +68,6 @@ impl World {
         let at_us = self.queue.now_us();
         for (of, verdict) in std::mem::take(&mut process.verdicts) {
             self.said.push(Said { at_us, by, of, verdict });
-            self.trace.line(at_us, || format!("s{} holds {of} for {verdict:?}", by + 1));
         }
     }
 }

@@ -10,7 +10,7 @@ pub enum MemberState {
     /// Its heartbeat goes on.
     Up,
     /// Its heartbeat stands still, but it answers, or nobody else has missed it yet.
-    Suspect,
+    Stale,
     /// See [`Verdict::Down`](super::Verdict::Down).
     Down,
 }
@@ -39,30 +39,39 @@ pub struct MemberView {
 impl Gossip {
     /// All members but this server.
     pub fn views(&self, now_ms: u64) -> impl Iterator<Item = MemberView> {
-        (0..self.members.len()).filter(|&at| self.members[at].member != self.config.me).map(move |at| {
-            let known = &self.members[at];
-            let down_after_ms = self.config.down_after_ms;
-            let stale = known.is_stale(down_after_ms, now_ms);
-            let mut said_by: Vec<MemberNumber> =
-                if stale { self.accusers(at, now_ms).collect() } else { Vec::new() };
-            said_by.extend(known.agreed.map(|(witness, _)| witness));
-            said_by.sort_unstable();
-            said_by.dedup();
-            MemberView {
-                member: known.member,
-                state: match known.down {
-                    Some(_) => MemberState::Down,
-                    None if stale => MemberState::Suspect,
-                    None => MemberState::Up,
-                },
-                beat: known.beat,
-                age_ms: now_ms.saturating_sub(known.increased_ms),
-                window_ms: known.window_ms(down_after_ms),
-                down_since_ms: known.down.map(|down| down.since_ms),
-                said_by,
-                contents: (known.written.generation > 0).then(|| Contents::clone(&known.contents)),
-            }
-        })
+        (0..self.members.len())
+            .filter(|&at| self.members[at].member != self.config.me)
+            .map(move |at| self.view_at(at, now_ms))
+    }
+
+    /// One member.
+    pub fn view(&self, member: MemberNumber, now_ms: u64) -> Option<MemberView> {
+        self.place(member, 0).map(|at| self.view_at(at, now_ms))
+    }
+
+    fn view_at(&self, at: usize, now_ms: u64) -> MemberView {
+        let known = &self.members[at];
+        let down_after_ms = self.config.down_after_ms;
+        let stale = known.is_stale(down_after_ms, now_ms);
+        let mut said_by: Vec<MemberNumber> =
+            if stale { self.accusers(at, now_ms).collect() } else { Vec::new() };
+        said_by.extend(known.agreed.map(|(witness, _)| witness));
+        said_by.sort_unstable();
+        said_by.dedup();
+        MemberView {
+            member: known.member,
+            state: match known.down {
+                Some(_) => MemberState::Down,
+                None if stale => MemberState::Stale,
+                None => MemberState::Up,
+            },
+            beat: known.beat,
+            age_ms: now_ms.saturating_sub(known.increased_ms),
+            window_ms: known.window_ms(down_after_ms),
+            down_since_ms: known.down.map(|down| down.since_ms),
+            said_by,
+            contents: (known.written.generation > 0).then(|| Contents::clone(&known.contents)),
+        }
     }
 
     /// What a member says of itself, if that has arrived.

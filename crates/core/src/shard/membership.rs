@@ -7,7 +7,7 @@ use crate::{
     hlc::Now,
     ids::MemberNumber,
     message::Body,
-    outbox::Outbox,
+    outbox::{Event, Outbox},
     storage::Storage,
 };
 
@@ -33,6 +33,10 @@ impl Shard {
         for (to, message) in said.sends.drain(..) {
             self.send_all(to, None, 0, Body::Gossip(message), cx);
         }
+        cx.out.events.extend(said.verdicts.iter().map(|&(member, verdict)| match verdict {
+            Verdict::Down => Event::MemberDown(member),
+            Verdict::Up => Event::MemberUp(member),
+        }));
         for from in said.pulls.drain(..) {
             self.send(from, None, 0, Body::NeedLayout { op: None }, cx);
         }

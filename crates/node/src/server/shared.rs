@@ -5,6 +5,7 @@ use super::{
     clock::Clock,
     control::{Control, ControlLine},
     lifecycle::Lifecycle,
+    membership::MembershipView,
     metrics::Metrics,
     topology::Topology,
 };
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     life: RwLock<Life>,
     layout: RwLock<Option<Arc<Layout>>>,
     topology: RwLock<Option<Arc<Topology>>>,
+    membership: RwLock<Arc<MembershipView>>,
 }
 
 impl Shared {
@@ -94,6 +96,7 @@ impl Shared {
             life: RwLock::new(life),
             layout: RwLock::new(None),
             topology: RwLock::new(None),
+            membership: RwLock::default(),
             settings,
         }
     }
@@ -124,6 +127,15 @@ impl Shared {
 
     pub(crate) fn set_topology(&self, topology: Arc<Topology>) {
         *self.topology.write().unwrap_or_else(PoisonError::into_inner) = Some(topology);
+    }
+
+    /// What gossip knows, as of a second ago or the last verdict.
+    pub(crate) fn membership(&self) -> Arc<MembershipView> {
+        self.membership.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_membership(&self, view: MembershipView) {
+        *self.membership.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 
     /// A number for a client connection.
