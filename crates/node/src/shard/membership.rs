@@ -45,7 +45,13 @@ impl ShardState {
     }
 
     fn report(&mut self, said: GossipOut) {
-        let GossipOut { verdicts, conflicts, outlived, .. } = said;
+        let GossipOut { verdicts, conflicts, outlived, changed, .. } = said;
+        for member in changed {
+            let contents = self.gossip.as_ref().and_then(|gossip| gossip.contents(member));
+            if let Some(contents) = contents {
+                self.shared.book.hear(member, &contents.addresses);
+            }
+        }
         for &(member, verdict) in &verdicts {
             self.log_verdict(member, verdict);
             self.shared.tell_all(|| Letter::Verdict(member, verdict));
