@@ -12,6 +12,7 @@
 //! | [`request`], [`message`], [`outbox`] | the values that enter and leave |
 //! | [`storage`] | what core needs of a storage engine |
 //! | `replica` | the one door into storage: read, join, write one record |
+//! | [`hints`] | what a stand-in keeps for owners that are down |
 //! | `coordinator` | which replicas, how many answers, what to reply |
 //! | [`gossip`] | membership by heartbeat counters, and the verdict who is down |
 //! | `liveness` | which peers answer, and whose clock is off |
@@ -28,6 +29,7 @@ pub mod canary;
 mod clock;
 mod coordinator;
 pub mod gossip;
+pub mod hints;
 pub mod hlc;
 pub mod identity;
 pub mod ids;

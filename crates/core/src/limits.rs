@@ -24,6 +24,20 @@ pub const CLOCK_PAIRS: usize = 10;
 pub const REPLICAS: usize = 16;
 /// A slot has this many times N stand-ins, if there are so many servers.
 pub const STAND_INS_PER_REPLICA: usize = 2;
+/// Deliveries of hints that an owner works on at a time.
+pub const DELIVERIES: usize = 256;
+/// A delivery has no more writes when it has this many bytes.
+pub const DELIVERY_BYTES: usize = 64 * 1024;
+/// A delivery that is not answered for so long is made again, in milliseconds.
+pub const DELIVERY_TIMEOUT_MS: u64 = 5_000;
+/// Bytes of hints that are read at a time.
+pub const HINT_PAGE_BYTES: usize = 256 * 1024;
+/// Between two walks over the hints for an owner, in milliseconds.
+pub const HINT_REST_MS: u64 = 500;
+/// A sloppy write whose owners have not answered for so long counts on stand-ins, in milliseconds.
+pub const HEDGE_MS: u64 = 250;
+/// Most hints in one delivery.
+pub const DELIVERED_WRITES: usize = 256;
 /// Most members of a layout.
 pub const MEMBERS: usize = 4_096;
 /// Virtual nodes per unit of weight.

@@ -15,6 +15,7 @@ use crate::{
 };
 use alloc::vec::Vec;
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 /// Names an operation of the asking shard; comes back unchanged.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -56,6 +57,7 @@ impl Message {
                 | Body::ForwardAck { .. }
                 | Body::ProbeAck { .. }
                 | Body::CountAck { .. }
+                | Body::DeliverAck { .. }
                 | Body::Pong { .. }
         )
     }
@@ -111,6 +113,8 @@ pub enum ReadVerdict {
     },
     /// Its record.
     Record(StampedRecord),
+    /// What a stand-in knows from the hints that it holds, encoded as a record; no repair may be made of it.
+    Hints(Bytes),
     /// Its copy is damaged, or it is overloaded.
     Refused,
 }
@@ -133,6 +137,15 @@ pub enum RepairVerdict {
     /// It holds what was sent, and a plain write above all of it: what was read is no longer the latest.
     Newer,
     /// Nothing was applied.
+    Refused,
+}
+
+/// What an owner says to a hint.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivered {
+    /// It holds the write on its disk, or all that the write said is settled without it: the hint may go.
+    Done,
+    /// Nothing was applied; to be delivered again later.
     Refused,
 }
 
@@ -216,6 +229,31 @@ pub enum Body {
         record: Option<Bytes>,
         /// How it was found.
         probe: Probe,
+    },
+    /// A first-hand write for a stand-in, to be held for owners that are down.
+    Hint {
+        /// The operation; nobody waits for an answer if enough owners have the write.
+        op: Option<OpId>,
+        /// The owners that it is for.
+        targets: SmallVec<[MemberNumber; 2]>,
+        /// The write; holds the key.
+        write: Write,
+    },
+    /// Hints for the receiver, which owns the slot: the very writes, to be judged one by one.
+    Deliver {
+        /// The delivery.
+        op: OpId,
+        /// Writes of keys of the slot.
+        writes: Vec<Write>,
+    },
+    /// The answer, once all that was taken is on disk.
+    DeliverAck {
+        /// The delivery.
+        op: OpId,
+        /// What became of each write, in order.
+        verdicts: Vec<Delivered>,
+        /// How many bytes the receiver takes unanswered from now on.
+        credit_bytes: u32,
     },
     /// The message named an older layout; nothing was applied. Here is the newer one.
     StaleEpoch {

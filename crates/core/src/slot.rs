@@ -8,6 +8,9 @@ use crate::limits::{CELLS, SLOTS, STORED_SLOTS};
 pub struct Slot(u16);
 
 impl Slot {
+    /// The first one.
+    pub const FIRST: Slot = Slot(0);
+
     /// The slot with this number, if there is one.
     pub fn new(number: u16) -> Option<Slot> {
         (number < SLOTS).then_some(Slot(number))

@@ -2,6 +2,8 @@
 
 mod cluster;
 
+#[path = "coordinator/hints.rs"]
+mod hints;
 #[path = "coordinator/large.rs"]
 mod large;
 #[path = "coordinator/marks.rs"]

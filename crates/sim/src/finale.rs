@@ -14,6 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a healed cluster is left alone, in microseconds: longer than any request lives.
 const CALM_US: u64 = 3_500_000;
+/// How long the delivery of hints may take after that, in microseconds.
+const DRAIN_US: u64 = 20_000_000;
+/// How often it is looked at.
+const DRAIN_STEP_US: u64 = 100_000;
 /// How long the last reads may take, in microseconds.
 const LAST_US: u64 = 4_000_000;
 /// How often a last read is tried.
@@ -75,6 +79,7 @@ impl World {
     /// holds.
     pub(crate) fn read_all(&mut self) {
         self.run_for(CALM_US);
+        self.drain_hints();
         let phase = self.history.phase;
         let used: BTreeSet<usize> = self.history.operations.iter().map(|operation| operation.key).collect();
         let keys: Vec<usize> =
@@ -111,6 +116,24 @@ impl World {
             let last = self.last_of(key, reads.remove(&key), answers);
             self.history.finals.push(last);
         }
+    }
+
+    /// Waits until every hint is delivered.
+    fn drain_hints(&mut self) {
+        let until_us = self.queue.now_us() + DRAIN_US;
+        while self.hints_held() > 0 && self.queue.now_us() < until_us {
+            self.run_for(DRAIN_STEP_US);
+        }
+        if self.hints_held() > 0 && self.broken.is_none() {
+            self.broken = Some(format!("{} hints are left long after healing", self.hints_held()));
+        }
+        let stats = self.servers.iter().flat_map(|server| server.stats());
+        self.stats.hints = stats.map(|stats| stats.hints.delivered).sum();
+    }
+
+    fn hints_held(&self) -> u64 {
+        let stats = self.servers.iter().flat_map(|server| server.stats());
+        stats.map(|stats| stats.hints.held).sum()
     }
 
     fn ask_any(&mut self, key: usize, op: Op, level: Level) -> u64 {

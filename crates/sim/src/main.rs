@@ -94,6 +94,7 @@ struct Totals {
     frames: u64,
     second_rounds: u64,
     read_repairs: u64,
+    hints: u64,
     amnesia: u64,
     simulated_us: u64,
     violations: usize,
@@ -120,8 +121,8 @@ fn run_seeds(wanted: &Wanted, canary: Canary) -> bool {
     println!("faults      {faults}");
     println!("violations  {}", totals.violations);
     println!(
-        "inside      {frames} frames, {} second rounds, {} read repairs, {} times amnesia",
-        totals.second_rounds, totals.read_repairs, totals.amnesia
+        "inside      {frames} frames, {} second rounds, {} read repairs, {} hints delivered, {} times amnesia",
+        totals.second_rounds, totals.read_repairs, totals.hints, totals.amnesia
     );
     println!("simulated   {:.1} s in {seconds:.1} s", totals.simulated_us as f64 / 1e6);
     println!("speed       {:.0} operations a second", operations as f64 / seconds);
@@ -137,6 +138,7 @@ impl Totals {
         self.frames += report.frames;
         self.second_rounds += report.second_rounds;
         self.read_repairs += report.read_repairs;
+        self.hints += report.hints;
         self.amnesia += report.amnesia;
         self.simulated_us += report.simulated_us;
         self.violations += report.violations.len();

@@ -81,11 +81,12 @@ impl World {
     }
 
     fn own_call(&mut self, client: usize) -> Call {
+        let stand_ins = self.servers.len() > usize::from(self.plan.replicas);
         let who = &mut self.clients[client];
         if who.own.is_none() || chance(&mut who.rng, 20) {
             let class = if who.rng.bool() { Class::Chain } else { Class::Loner };
             let (read_level, write_level) =
-                overlapping(self.plan.replicas, self.plan.majorities, &mut who.rng);
+                overlapping(self.plan.replicas, self.plan.majorities, stand_ins, &mut who.rng);
             let key = self.history.keys.len();
             self.history.keys.push(own_key(self.history.phase, client, class, &mut who.rng));
             who.own = Some(Own { key, class, context: None, has_read: false, read_level, write_level });

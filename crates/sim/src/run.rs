@@ -48,6 +48,8 @@ pub struct Report {
     pub second_rounds: u64,
     /// Records that reads repaired.
     pub read_repairs: u64,
+    /// Hints that were delivered by processes that ran at the end.
+    pub hints: u64,
     /// Times that a server learned of own writes that it did not know.
     pub amnesia: u64,
     /// Virtual time, in microseconds.
@@ -115,6 +117,7 @@ pub fn run(options: Options) -> Report {
         frames: world.stats.frames,
         second_rounds: world.stats.second_rounds,
         read_repairs: world.stats.read_repairs,
+        hints: world.stats.hints,
         amnesia: world.stats.amnesia,
         simulated_us: world.queue.now_us(),
         hash: world.trace.hash(),

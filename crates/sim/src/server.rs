@@ -13,6 +13,7 @@ use bytes::Bytes;
 use clockwise_core::{
     canary::Canary,
     gossip::{Gossip, Verdict},
+    hints::HintBudget,
     hlc::Hlc,
     identity::Identity,
     ids::{Lsn, MemberNumber, NodeId},
@@ -20,7 +21,7 @@ use clockwise_core::{
     message::Message,
     outbox::Outbox,
     request::{Request, Ticket},
-    shard::{Durability, LinkState, Shard, ShardConfig},
+    shard::{Durability, LinkState, Shard, ShardConfig, ShardStats},
     slot::Slot,
     storage::Loaded,
 };
@@ -174,6 +175,7 @@ impl Server {
                     durability: Durability::Sync,
                     clock_floor,
                     clock_reserved: identity.reserved,
+                    hints: HintBudget::default(),
                     canary: self.canary,
                 };
                 Unit { shard: Shard::new(config, layout.clone()), store, out: Outbox::default() }
@@ -207,6 +209,12 @@ impl Server {
             self.disk.save_identity(&Identity { clean: true, ..process.identity })?;
         }
         Ok(process.open)
+    }
+
+    /// Figures of the running shards.
+    pub(crate) fn stats(&self) -> impl Iterator<Item = ShardStats> + '_ {
+        let units = self.process.iter().flat_map(|process| &process.units);
+        units.map(|unit| unit.shard.stats())
     }
 
     /// Which shard owns a slot.

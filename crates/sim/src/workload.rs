@@ -113,13 +113,14 @@ pub(crate) fn any_level(class: Class, owners: u8, majorities: bool, rng: &mut Rn
     Level { need, strict: chance(rng, 300) }
 }
 
-/// Levels for reads and writes of a lone client that overlap in at least one owner.
-pub(crate) fn overlapping(owners: u8, majorities: bool, rng: &mut Rng) -> (Level, Level) {
+/// Levels for reads and writes of a lone client that overlap in at least one owner; where stand-ins may count as well,
+/// only strict ones do.
+pub(crate) fn overlapping(owners: u8, majorities: bool, stand_ins: bool, rng: &mut Rng) -> (Level, Level) {
     let writes = rng.u8(1..=owners);
     let (read, write) = match rng.u32(0..4) {
         0 if !majorities => (Need::Count(owners - writes + 1), Need::Count(writes)),
         _ => (Need::Quorum, Need::Quorum),
     };
-    let strict = chance(rng, 500);
+    let strict = chance(rng, 500) || stand_ins;
     (Level { need: read, strict }, Level { need: write, strict })
 }

@@ -31,6 +31,8 @@ pub(crate) struct Stats {
     pub(crate) frames: u64,
     pub(crate) second_rounds: u64,
     pub(crate) read_repairs: u64,
+    /// Delivered by processes that ran at the end.
+    pub(crate) hints: u64,
     pub(crate) amnesia: u64,
     /// Operations that ended done, rejected, unknown.
     pub(crate) outcomes: [u64; 3],

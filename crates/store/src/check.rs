@@ -64,6 +64,8 @@ pub enum What {
     TableMissing,
     /// A table's header, footer, index or properties are damaged: none of it can be read.
     Table,
+    /// The disk cannot read a table's header, footer, index or properties, so that none of it can be read.
+    TableUnreadable,
     /// A block of a table is damaged.
     Block,
     /// The disk cannot read a block.
@@ -271,6 +273,9 @@ impl fmt::Display for What {
             }
             What::TableMissing => f.write_str("the table is missing"),
             What::Table => f.write_str("the table's header, footer, index or properties are damaged"),
+            What::TableUnreadable => {
+                f.write_str("the disk cannot read the table's header, footer, index or properties")
+            }
             What::Block => f.write_str("a block is damaged"),
             What::BlockUnreadable => f.write_str("the disk cannot read a block"),
             What::Filter => {

@@ -66,8 +66,8 @@ pub struct Engine {
     reads: Vec<Job>,
     /// The part of [`Engine::pressure`] that tables make, as of the last planning.
     pressure_of_runs: u32,
-    /// The last drop of a slot that is not durable yet.
-    last_drop: Option<Lsn>,
+    /// Drops of slots that are not durable yet: a first and the last one.
+    fresh_drops: Option<(Lsn, Lsn)>,
     /// Work in slices that goes on.
     slices: Vec<Job>,
     filter: Option<Arc<dyn CompactionFilter>>,
@@ -81,7 +81,7 @@ pub struct Engine {
     compacting: Option<usize>,
     /// Tables that no lookup will be given any more; removed when the last running one is done.
     gone: Vec<Arc<Table>>,
-    /// Memtables that are in tables now, and whose memory is still there.
+    /// Memtables that are in tables now, and whose memory is still there, and counted.
     dropped: Vec<Arc<cell::Frozen>>,
     /// The memory of one of them is being given back.
     freeing: bool,
@@ -166,7 +166,7 @@ impl Engine {
             next_job: 1,
             reads: Vec::new(),
             pressure_of_runs: 0,
-            last_drop: None,
+            fresh_drops: None,
             slices: Vec::new(),
             filter: None,
             work_due: true,
@@ -218,9 +218,14 @@ impl Engine {
     /// may be acknowledged).
     pub fn on_durable(&mut self, lsn: Lsn) {
         self.durable = self.durable.max(lsn);
-        if self.last_drop.is_some_and(|drop| drop <= self.durable) {
-            // Now its bytes may go.
-            self.last_drop = None;
+        if let Some((first, last)) = self.fresh_drops
+            && first <= self.durable
+        {
+            // Now their bytes may go.
+            self.fresh_drops = (last > self.durable).then_some((last, last));
+            for cell in &mut self.cells {
+                cell.work.reclaim_due |= cell.has_drops();
+            }
             self.work_due = true;
         }
     }
@@ -228,6 +233,7 @@ impl Engine {
     /// The log failed: from now on nothing is admitted. Reads go on.
     pub fn fail(&mut self) {
         self.failed = true;
+        self.give_checkpoint_up();
     }
 
     /// The rule by which merges from now on may leave records out.
@@ -262,9 +268,10 @@ impl Engine {
         if self.refusals.get() >= REFUSALS_PER_TICK {
             self.tick();
         }
-        if self.work_due || !self.gone.is_empty() {
-            self.work_due = false;
+        if std::mem::take(&mut self.work_due) {
             self.plan(jobs);
+        } else if !self.gone.is_empty() {
+            self.remove_unused(jobs);
         }
     }
 
@@ -295,6 +302,7 @@ impl Engine {
         stats.disk_full = self.space.nearly_full;
         stats.disk_free_bytes = self.space.free_bytes;
         stats.pressure = u64::from(self.pressure());
+        stats.damaged_tables = self.damaged_tables();
         for cell in &self.cells {
             stats.tables += cell.tables.len() as u64;
             stats.most_tables = stats.most_tables.max(cell.tables.len() as u64);
@@ -395,7 +403,7 @@ impl Storage for Engine {
         for mutation in mutations {
             cell.apply(self.settings.hash_seed, slot, *mutation, lsn);
             if matches!(mutation, Mutation::DropSlot) {
-                self.last_drop = Some(lsn);
+                self.fresh_drops = Some((self.fresh_drops.map_or(lsn, |(first, _)| first), lsn));
             }
         }
         self.active_bytes = self.active_bytes + cell.active.bytes() - before;

@@ -7,7 +7,7 @@ use crate::{
     disk::{Disk, Space, remove_if_there},
     manifest::{self, Manifest},
     meta,
-    table::{Damage, MergeError, Table},
+    table::{Damage, Table},
 };
 use clockwise_core::storage::Page;
 use std::{io, sync::Arc};
@@ -21,7 +21,7 @@ mod scan;
 
 pub(crate) use checkpoint::CheckpointJob;
 pub use compact::CompactionFilter;
-pub(crate) use compact::{CompactJob, CompactPlan};
+pub(crate) use compact::{CompactDone, CompactJob, CompactPlan};
 pub(crate) use flush::{FlushDone, FlushJob, Flushing};
 pub(crate) use free::FreeJob;
 pub(crate) use read::{ReadDone, ReadJob};
@@ -60,6 +60,38 @@ pub enum JobKind {
     Remove,
 }
 
+/// Which jobs should not wait for each other: whoever runs jobs has threads for each of these.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Lane {
+    /// Cold reads and pages of scans. Each waits for the disk, so many should be in flight at a time.
+    Read,
+    /// What memory waits for: flushes, what makes them visible, and short work of the disk.
+    Flush,
+    /// Merges, which nobody waits for; see [`Job::is_patient`].
+    Merge,
+    /// Giving memory back, which is done in moments.
+    Free,
+}
+
+impl Lane {
+    /// All of them; the place of a lane is its number.
+    pub const ALL: [Lane; 4] = [Lane::Read, Lane::Flush, Lane::Merge, Lane::Free];
+}
+
+impl JobKind {
+    /// Where it runs.
+    pub fn lane(self) -> Lane {
+        match self {
+            JobKind::Read | JobKind::Scan => Lane::Read,
+            JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => {
+                Lane::Flush
+            }
+            JobKind::Compact | JobKind::Survey => Lane::Merge,
+            JobKind::Free => Lane::Free,
+        }
+    }
+}
+
 /// The result of a job, for the engine that gave it.
 pub struct JobDone {
     pub(crate) shard: usize,
@@ -82,24 +114,22 @@ pub(crate) enum Work {
     Survey(Arc<Table>),
 }
 
-/// A merged table (`None` if nothing is left), or what stopped the merge: a table, or else a write.
-pub(crate) type CompactResult = Result<Option<Arc<Table>>, Option<MergeError>>;
-
 pub(crate) enum Done {
     Read(ReadDone),
-    Scan(Page),
+    Scan {
+        page: Page,
+        /// The table that ended it because it is damaged.
+        damaged: Option<u64>,
+    },
     Flush(Vec<FlushDone>),
     /// A merge that goes on.
     Compacting(Box<CompactJob>),
-    /// Memory is given back, and there is more.
-    Freeing(FreeJob),
-    Freed,
-    Compact {
-        cell: u16,
-        inputs: Vec<Arc<Table>>,
-        result: CompactResult,
-        filtered: u64,
+    /// So much memory was given back, in bytes; there may be more.
+    Freeing {
+        rest: Option<FreeJob>,
+        bytes: usize,
     },
+    Compact(CompactDone),
     Install {
         cells: Vec<u16>,
         result: io::Result<()>,
@@ -152,7 +182,7 @@ impl Job {
     pub fn run(self, disk: &dyn Disk) -> JobDone {
         let done = match self.work {
             Work::Read(job) => Done::Read(job.run()),
-            Work::Scan(job) => Done::Scan(job.run()),
+            Work::Scan(job) => job.run(),
             Work::Flush(job) => job.run(disk),
             Work::Compact(job) => job.run(disk),
             Work::Checkpoint(job) => Done::Checkpoint(job.run(disk)),

@@ -32,6 +32,8 @@ pub const STREAM_BYTES: usize = 256 * 1024;
 pub const SPACE_CHECK_BYTES: u64 = 8 * 1024 * 1024;
 /// Runs of a cell at which compaction starts to merge the newest of similar size.
 pub const COMPACT_RUNS: usize = 4;
+/// Tables that are looked at in one step for whether much of them is dropped: about a millisecond.
+pub const RECLAIM_TABLES: usize = 128;
 /// Memory of the memtables that one flush takes together, in bytes; a larger one goes alone.
 pub const FLUSH_BYTES: usize = 32 * 1024 * 1024;
 /// Runs of a cell above which writers are slowed down, and merges are urgent.

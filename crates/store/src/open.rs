@@ -14,7 +14,7 @@ use crate::{
     },
     manifest::{self, Manifest},
     options::Options,
-    table::{self, KeyRef, TableInfo},
+    table,
 };
 use clockwise_core::{canary::Canary, ids::Lsn, limits::CELLS, slot::Slot};
 use std::{collections::BTreeSet, sync::Arc};
@@ -47,7 +47,7 @@ pub struct RecoveryReport {
     pub torn_bytes: u64,
     /// Places of the log that had been synced and are damaged.
     pub damaged_log_places: u64,
-    /// Tables that cannot be read.
+    /// Tables that cannot be read, because they are missing or damaged or the disk fails there.
     pub damaged_tables: Vec<String>,
     /// Slots that the damage may have hit, in order: to be repaired from other replicas.
     pub damaged_slots: Vec<Slot>,
@@ -140,7 +140,7 @@ fn open_cells(
             let table = table::open(disk, number, info.clone())?;
             if table.is_broken() {
                 report.damaged_tables.push(table.path().to_owned());
-                damaged.push(slots_of(number, info));
+                damaged.push(table.slots());
             }
             tables.push(Arc::new(table));
         }
@@ -159,14 +159,6 @@ fn open_cells(
     }
     disk.sync_dir(table::DIR)?;
     Ok(cells)
-}
-
-/// The slots of a cell that a table may hold keys of.
-fn slots_of(cell: u16, info: &TableInfo) -> SlotRange {
-    let bound = |stored: &[u8]| KeyRef::parse(stored).map(|key| key.slot).filter(|slot| slot.cell() == cell);
-    let all = SlotRange::cell(cell);
-    let (first, last) = (bound(&info.first), bound(&info.last));
-    SlotRange { first: first.unwrap_or(all.first), last: last.unwrap_or(all.last) }
 }
 
 /// Gives each shard its cells.

@@ -6,7 +6,9 @@
 //! know which tables make up a cell, and does not remove files.
 
 use crate::{
+    damage::SlotRange,
     disk::{Disk, DiskFile},
+    drops::Drops,
     limits::BLOCK_BYTES,
 };
 use bloom::Bloom;
@@ -39,7 +41,7 @@ pub use builder::{Builder, BuilderOptions};
 pub use damage::Damage;
 pub use info::TableInfo;
 pub use key::KeyRef;
-pub use merge::{Merge, MergeError};
+pub use merge::{Entries, Merge, MergeError, Merged};
 pub use properties::{Properties, SlotCount, Span};
 pub use reader::open;
 pub use stream::Stream;
@@ -59,7 +61,18 @@ pub struct Table {
     owner: u64,
     path: String,
     info: TableInfo,
-    body: Option<Body>,
+    body: Result<Body, Broken>,
+}
+
+/// Why nothing of a table can be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Broken {
+    /// There is no such file.
+    Missing,
+    /// Header, footer, index or properties are not what was written.
+    Damaged,
+    /// The disk cannot read one of them.
+    Unreadable,
 }
 
 /// What is there when the table could be opened.
@@ -106,9 +119,9 @@ pub enum Guess {
 }
 
 impl Table {
-    /// A table that the manifest lists and that cannot be opened.
-    pub(crate) fn broken(cell: u16, info: TableInfo) -> Table {
-        Table { owner: owner(cell, info.number), path: path(cell, info.number), info, body: None }
+    /// A table that the manifest lists and of which nothing can be read.
+    pub(crate) fn broken(cell: u16, info: TableInfo, why: Broken) -> Table {
+        Table { owner: owner(cell, info.number), path: path(cell, info.number), info, body: Err(why) }
     }
 
     /// What the manifest keeps of it.
@@ -118,7 +131,7 @@ impl Table {
 
     /// What it says about itself beyond that; `None` if it is broken or of version 1.
     pub fn properties(&self) -> Option<&Properties> {
-        self.body.as_ref()?.properties.as_ref()
+        self.body.as_ref().ok()?.properties.as_ref()
     }
 
     /// From when its entries are, as far as it says so.
@@ -140,19 +153,22 @@ impl Table {
 
     /// Whether it cannot be read at all.
     pub fn is_broken(&self) -> bool {
-        self.body.is_none()
+        self.body.is_err()
+    }
+
+    /// Why it cannot be read at all; `None` if it can.
+    pub fn broken_by(&self) -> Option<Broken> {
+        self.body.as_ref().err().copied()
     }
 
     /// Whether its Bloom filter can be used; without it nothing is excluded.
     pub fn has_filter(&self) -> bool {
-        self.body.as_ref().is_some_and(|body| body.filter.is_some())
+        self.body.as_ref().is_ok_and(|body| body.filter.is_some())
     }
 
-    /// Whether a key of the slot could be in it, as far as its first and last key tell.
-    pub(crate) fn may_hold(&self, slot: Slot) -> bool {
-        let bound = |stored: &[u8]| KeyRef::parse(stored).map(|key| key.slot);
-        let (first, last) = (bound(&self.info.first), bound(&self.info.last));
-        first.is_none_or(|first| first <= slot) && last.is_none_or(|last| slot <= last)
+    /// The slots whose keys could be in it, as far as its first and last key tell.
+    pub(crate) fn slots(&self) -> SlotRange {
+        self.info.slots((self.owner >> 48) as u16)
     }
 
     /// Bytes of memory that it takes: index, filter, properties, and what is kept of every table.
@@ -165,7 +181,7 @@ impl Table {
     }
 
     fn body(&self) -> Result<&Body, LoadError> {
-        self.body.as_ref().ok_or(LoadError::Damaged)
+        self.body.as_ref().map_err(|_| LoadError::Damaged)
     }
 
     /// Where the key could be; `hash` is [`hash`] of it.
@@ -174,7 +190,7 @@ impl Table {
         if key.cmp_stored(&self.info.first).is_lt() || key.cmp_stored(&self.info.last).is_gt() {
             return Guess::Absent;
         }
-        let Some(body) = &self.body else { return Guess::Broken };
+        let Ok(body) = &self.body else { return Guess::Broken };
         if body.filter.as_ref().is_some_and(|filter| !filter.may_hold(hash)) {
             return Guess::Absent;
         }
@@ -240,12 +256,24 @@ impl Table {
 
     /// Entries from the first one on.
     pub fn stream(self: &Arc<Table>) -> Stream {
-        Stream::new(Arc::clone(self), None)
+        self.stream_past(&Drops::default(), None, None)
     }
 
     /// Entries from the first one that is not before the key on.
     pub fn stream_from(self: &Arc<Table>, key: KeyRef<'_>) -> Stream {
-        Stream::new(Arc::clone(self), Some(key))
+        self.stream_past(&Drops::default(), Some(key), None)
+    }
+
+    /// Entries from the first one, or the first one that is not before a key, on. Blocks of which everything was dropped, or
+    /// is behind the last slot, are neither read nor verified; of other blocks everything comes out.
+    pub(crate) fn stream_past(
+        self: &Arc<Table>,
+        drops: &Drops,
+        from: Option<KeyRef<'_>>,
+        last: Option<Slot>,
+    ) -> Stream {
+        let drops = if drops.can_hide(self.info.newest) { drops.clone() } else { Drops::default() };
+        Stream::new(Arc::clone(self), drops, from, last)
     }
 
     /// Reads every block and says whether all are good.

@@ -147,12 +147,12 @@ fn well_framed_nonsense_closes_the_link() {
     assert_eq!(feed([&envelope(16, &[0xac, 0x02])[..]]).0, vec![ping()]);
     for (kind, body) in [
         (0, &[][..]),
-        (19, &[][..]),
-        (18, &[][..]),
-        (18, &[3, 0][..]),
+        (22, &[][..]),
+        (21, &[][..]),
+        (21, &[3, 0][..]),
         // Marks that are announced and not there, and more bytes than a body may have.
-        (18, &[0, 0xff, 0xff, 0xff, 0xff, 0x0f][..]),
-        (18, &[0; GOSSIP_BYTES + 1][..]),
+        (21, &[0, 0xff, 0xff, 0xff, 0xff, 0x0f][..]),
+        (21, &[0; GOSSIP_BYTES + 1][..]),
         (0xF0, &[][..]),
         (16, &[][..]),
         (16, &[0xac][..]),
@@ -249,7 +249,7 @@ fn golden_gossip() {
         let long = said.bytes();
         let bytes = frame(&Message { body: Body::Gossip(said), ..ping() });
         let body = bytes[27..bytes.len() - 4].to_vec();
-        assert_eq!(bytes[5..6], [18]);
+        assert_eq!(bytes[5..6], [21]);
         assert!(body.len() <= long, "the machine's budget covers what is written");
         body
     };

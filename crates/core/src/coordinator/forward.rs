@@ -4,14 +4,15 @@ use super::operation::{ForwardOp, Kind, Members, Operation, Origin};
 use crate::{
     ids::MemberNumber,
     message::{Body, OpId},
-    request::{Outcome, Rejected, Request},
+    request::{Level, Outcome, Rejected, Request},
     shard::{Context, Shard},
     slot::Slot,
     storage::Storage,
 };
 
 impl Shard {
-    /// Hands the request to the first healthy owner.
+    /// Hands the request to the first healthy owner, or if there is none and the level is sloppy, to the first healthy
+    /// stand-in.
     pub(crate) fn forward<S: Storage>(
         &mut self,
         origin: Origin,
@@ -19,7 +20,7 @@ impl Shard {
         request: Request,
         cx: &mut Context<'_, S>,
     ) {
-        let Some(to) = self.owner_to_ask(slot, &Members::new()) else {
+        let Some(to) = self.whom_to_ask(slot, request.level, &Members::new()) else {
             let required = request.level.need.of(self.layout.owners(slot).len()).min(255) as u8;
             let reason = Rejected::NoQuorum { required, alive: 0 };
             return self.answer_origin(origin, Outcome::Rejected(reason), cx);
@@ -37,11 +38,14 @@ impl Shard {
         self.hand_over(op, cx);
     }
 
-    fn owner_to_ask(&self, slot: Slot, refused: &Members) -> Option<MemberNumber> {
-        let owners = self.layout.owners(slot);
-        let usable = |owner: &&MemberNumber| !refused.contains(owner);
-        let live = owners.iter().filter(usable).find(|&&owner| self.liveness.is_live(owner));
-        live.or_else(|| owners.iter().filter(usable).find(|&&owner| self.liveness.is_up(owner))).copied()
+    fn whom_to_ask(&self, slot: Slot, level: Level, refused: &Members) -> Option<MemberNumber> {
+        let usable = |member: &MemberNumber| *member != self.config.me && !refused.contains(member);
+        let owners = || self.layout.owners(slot).iter().copied().filter(usable);
+        let stand_in = || self.healthy_stand_ins(slot).find(|member| !level.strict && usable(member));
+        owners()
+            .find(|&owner| self.liveness.is_live(owner))
+            .or_else(stand_in)
+            .or_else(|| owners().find(|&owner| self.liveness.is_up(owner)))
     }
 
     fn hand_over<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
@@ -77,14 +81,14 @@ impl Shard {
         cx: &mut Context<'_, S>,
     ) {
         let Some(operation) = self.operations.get(op) else { return };
-        let (slot, required) = (operation.slot, operation.required);
+        let (slot, required, level) = (operation.slot, operation.required, operation.level);
         let Kind::Forward(forward) = &mut operation.kind else { return };
         if forward.to != member {
             return;
         }
         forward.refused.push(member);
         let refused = forward.refused.clone();
-        let Some(next) = self.owner_to_ask(slot, &refused) else {
+        let Some(next) = self.whom_to_ask(slot, level, &refused) else {
             let reason = Rejected::NoQuorum { required: required.min(255) as u8, alive: 0 };
             return self.finish(op, Outcome::Rejected(reason), cx);
         };

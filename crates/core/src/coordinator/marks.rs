@@ -12,7 +12,6 @@ use super::operation::{Kind, Origin};
 use crate::{
     canary::Canary,
     message::OpId,
-    replica::Task,
     request::{Basis, Level, Need, Op, Outcome, Rejected, Request},
     shard::{Context, Shard},
     slot::Slot,
@@ -122,6 +121,6 @@ impl Shard {
         let Kind::Write(write) = &mut operation.kind else { return };
         write.learned = Some(known);
         write.asked = Some(epoch);
-        self.with_record(slot, key.clone(), Task::Mint(op), cx);
+        self.prepare(op, slot, key.clone(), cx);
     }
 }

@@ -21,13 +21,14 @@ impl Shard {
     pub(super) fn compare_all<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(read) = self.reading(op) else { return };
         let mut behind = Vec::new();
-        for answer in &read.answers {
+        for answer in read.answers.iter().filter(|answer| answer.stamp.is_some()) {
             match holds(read, answer) {
                 true => read.fresh.push(answer.member),
+                // Empty if only a stand-in knows more.
                 false => behind.push((answer.member, answers_of_others(read, answer.member))),
             }
         }
-        for (member, records) in behind {
+        for (member, records) in behind.into_iter().filter(|(_, records)| !records.is_empty()) {
             self.mend(op, member, records, true, cx);
         }
     }
@@ -37,6 +38,10 @@ impl Shard {
     pub(super) fn late_answer<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(read) = self.reading(op) else { return };
         let Some(answer) = read.answers.last() else { return };
+        if answer.stamp.is_none() {
+            // A stand-in's: what it holds is delivered, and repairs nothing.
+            return self.linger(op);
+        }
         let member = answer.member;
         let (current, knows_more) = (holds(read, answer), !held_by_join(read, answer));
         let newer =
@@ -46,11 +51,10 @@ impl Shard {
         }
         let Some(read) = self.reading(op) else { return };
         let Some(answer) = read.answers.last() else { return };
-        let news = knows_more
-            .then(|| alloc::vec![StampedRecord { stamp: answer.stamp, record: answer.encoded.clone() }]);
+        let news = stamped(answer).filter(|_| knows_more).map(|stamped| alloc::vec![stamped]);
         let missing = (!current).then(|| answers_of_others(read, member));
         let others: Vec<MemberNumber> =
-            read.answers.iter().map(|a| a.member).filter(|&other| other != member).collect();
+            owners(read).map(|answer| answer.member).filter(|&other| other != member).collect();
         if current {
             read.fresh.push(member);
         }
@@ -153,6 +157,16 @@ fn held_by_join(read: &ReadOp, answer: &Answer) -> bool {
 
 /// What the other replicas answered; those that hold nothing, or the same as the own record, add nothing.
 fn answers_of_others(read: &ReadOp, member: MemberNumber) -> Vec<StampedRecord> {
-    let others = read.answers.iter().filter(|answer| answer.member != member && !answer.encoded.is_empty());
-    others.map(|answer| StampedRecord { stamp: answer.stamp, record: answer.encoded.clone() }).collect()
+    let others = owners(read).filter(|answer| answer.member != member && !answer.encoded.is_empty());
+    others.filter_map(stamped).collect()
+}
+
+/// The answers of owners.
+fn owners(read: &ReadOp) -> impl Iterator<Item = &Answer> {
+    read.answers.iter().filter(|answer| answer.stamp.is_some())
+}
+
+/// An owner's answer as a repair sends it.
+fn stamped(answer: &Answer) -> Option<StampedRecord> {
+    Some(StampedRecord { stamp: answer.stamp?, record: answer.encoded.clone() })
 }

@@ -13,6 +13,7 @@ mod marks;
 mod mend;
 pub(crate) mod operation;
 mod read;
+mod stand_in;
 mod write;
 
 use crate::{
@@ -37,7 +38,9 @@ impl Shard {
             return self.answer_origin(origin, Outcome::Rejected(reason), cx);
         }
         let slot = request.slot();
-        if !self.layout.owners(slot).contains(&self.config.me) {
+        let owner = self.layout.owners(slot).contains(&self.config.me);
+        let stands_in = request.op != Op::Explain && self.coordinates_as_stand_in(request.level, slot);
+        if !owner && !stands_in {
             return match origin {
                 Origin::Client(_) => self.forward(origin, slot, request, cx),
                 // Nobody hands on what was handed on: the layouts differ, and the epoch will tell.
@@ -75,9 +78,8 @@ impl Shard {
 
     /// How many answers a level needs, or why it cannot be met now.
     fn required(&self, level: Level, slot: Slot) -> Result<usize, Rejected> {
-        let owners = self.layout.owners(slot);
-        let required = level.need.of(owners.len());
-        let alive = owners.iter().filter(|&&owner| self.is_live(owner)).count();
+        let required = level.need.of(self.layout.owners(slot).len());
+        let alive = self.candidates(level, slot);
         if required > alive {
             return Err(Rejected::NoQuorum { required: required.min(255) as u8, alive: alive as u8 });
         }

@@ -46,7 +46,6 @@ pub(crate) struct Operation {
 
 /// What is under way.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the large ones are the frequent ones; a box would cost more")]
 pub(crate) enum Kind {
     Write(WriteOp),
     Read(ReadOp),
@@ -72,6 +71,14 @@ pub(crate) struct WriteOp {
     pub(crate) second_round: bool,
     /// Who holds the first round, once the second has begun.
     pub(crate) first_acks: SmallVec<[Ack; 4]>,
+    /// Which stand-in holds it for which owner.
+    pub(crate) hinted: SmallVec<[(MemberNumber, MemberNumber); 2]>,
+    /// Stand-ins that will not hold it.
+    pub(crate) unwilling: Members,
+    /// Monotonic milliseconds.
+    pub(crate) began_ms: u64,
+    /// Owners have been waited for long enough: stand-ins count for those that have not answered.
+    pub(crate) hedged: bool,
     /// Beaten writes that this one overtook before their second round: they are done when it is.
     pub(crate) followers: Vec<OpId>,
 }
@@ -89,7 +96,8 @@ pub(crate) struct Minted {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) member: MemberNumber,
-    pub(crate) stamp: Stamp,
+    /// `None`: of a stand-in, from the hints that it holds. No repair is made of it.
+    pub(crate) stamp: Option<Stamp>,
     /// As stored; empty if the key has no record, or the own one.
     pub(crate) encoded: Bytes,
     /// `None`: the own record.
@@ -165,7 +173,7 @@ const GENERATION_BITS: u32 = 24;
 const INDEX_BITS: u32 = 16;
 
 const _: () = assert!(STARTS_BITS + GENERATION_BITS + INDEX_BITS == u64::BITS);
-const _: () = assert!(OPERATIONS <= 1 << INDEX_BITS);
+const _: () = assert!(OPERATIONS < (1 << INDEX_BITS) - 1);
 
 impl Operations {
     /// None yet, in this process of the server.
@@ -177,6 +185,11 @@ impl Operations {
         let starts = u64::from(self.starts) << (GENERATION_BITS + INDEX_BITS);
         let generation = u64::from(generation & ((1 << GENERATION_BITS) - 1)) << INDEX_BITS;
         OpId(starts | generation | u64::from(index))
+    }
+
+    /// A name that no operation has, for something else that is asked of other servers.
+    pub(crate) fn foreign_id(&self, number: u64) -> OpId {
+        self.id((1 << INDEX_BITS) - 1, number as u32)
     }
 
     /// The entry of a name, if it still has it.
@@ -209,6 +222,12 @@ impl Operations {
         let id = self.id(index, generation);
         self.deadlines.entry(deadline_ms >> TICK_SHIFT).or_default().push(id);
         id
+    }
+
+    /// The operation of this name, to look at.
+    pub(crate) fn look(&self, op: OpId) -> Option<&Operation> {
+        let index = self.index(op)?;
+        self.entries[index].operation.as_ref()
     }
 
     /// The operation, unless it ended.

@@ -4,6 +4,7 @@
 use super::operation::{Answer, Kind, Members, Operation, Origin, ReadOp};
 use crate::{
     canary::Canary,
+    hints::HintTask,
     ids::MemberNumber,
     limits::OPERATIONS,
     message::{Body, OpId, ReadVerdict},
@@ -47,13 +48,17 @@ impl Shard {
         let me = self.config.me;
         let Some(operation) = self.operations.get(op) else { return };
         let (slot, key) = (operation.slot, operation.key.clone());
-        if !self.layout.owners(slot).contains(&me) {
+        let owner = self.layout.owners(slot).contains(&me);
+        if !owner && (operation.level.strict || !self.stands_in(slot)) {
             return self.ask_others(op, None, cx);
         }
-        if let Kind::Read(read) = &mut operation.kind {
+        if let Some(read) = self.reading(op) {
             read.outstanding.push(me);
         }
-        self.with_record(slot, key, Task::Read(op), cx);
+        match owner {
+            true => self.with_record(slot, key, Task::Read(op), cx),
+            false => self.with_hints(slot, key, HintTask::Read(op), cx),
+        }
     }
 
     /// The read behind an operation.
@@ -76,7 +81,7 @@ impl Shard {
         let Some(operation) = self.operations.get(op) else { return };
         let (slot, more) = (operation.slot, operation.required > 1);
         let digest = more.then(|| self.layout.spec().digest_key.digest(slot, &operation.key, &record));
-        let stamp = self.stamp(slot, cx.store);
+        let stamp = Some(self.stamp(slot, cx.store));
         let Some(read) = self.reading(op) else { return };
         if !take(&mut read.outstanding, me) {
             return;
@@ -89,17 +94,37 @@ impl Shard {
         self.collected(op, cx);
     }
 
+    /// What this server knows as a stand-in.
+    pub(crate) fn own_answer_of_hints<S: Storage>(
+        &mut self,
+        op: OpId,
+        view: Record,
+        cx: &mut Context<'_, S>,
+    ) {
+        let me = self.config.me;
+        let Some(read) = self.reading(op) else { return };
+        if !take(&mut read.outstanding, me) {
+            return;
+        }
+        read.answers.push(Answer { member: me, stamp: None, encoded: Bytes::new(), record: Some(view) });
+        self.ask_others(op, None, cx);
+        self.collected(op, cx);
+    }
+
     fn ask_others<S: Storage>(&mut self, op: OpId, digest: Option<u128>, cx: &mut Context<'_, S>) {
         let Some(operation) = self.operations.get(op) else { return };
         let (slot, required, deadline_ms) = (operation.slot, operation.required, operation.deadline_ms);
-        let (key, durable) = (operation.key.clone(), operation.level.strict);
+        let (key, strict) = (operation.key.clone(), operation.level.strict);
         let needed = required - usize::from(digest.is_some()).min(required);
         let mut others = self.others(slot, needed);
+        if !strict {
+            self.add_stand_ins(slot, required, &mut others);
+        }
         others.retain(|member| self.liveness.is_up(*member));
         let Some(read) = self.reading(op) else { return };
         read.outstanding.extend(others.iter().copied());
         let left_ms = Shard::remaining_ms(deadline_ms, cx.now.mono_ms);
-        self.send_all(others, Some(slot), left_ms, Body::Read { op, key, digest, durable }, cx);
+        self.send_all(others, Some(slot), left_ms, Body::Read { op, key, digest, durable: strict }, cx);
     }
 
     /// Another replica answered.
@@ -113,13 +138,17 @@ impl Shard {
         let answer = match verdict {
             ReadVerdict::Refused => return self.read_failed(op, from, cx),
             ReadVerdict::Same { stamp } => {
-                Answer { member: from, stamp, encoded: Bytes::new(), record: None }
+                Answer { member: from, stamp: Some(stamp), encoded: Bytes::new(), record: None }
             }
+            ReadVerdict::Hints(encoded) => match Record::decode(encoded) {
+                Err(_) => return self.read_failed(op, from, cx),
+                Ok(view) => Answer { member: from, stamp: None, encoded: Bytes::new(), record: Some(view) },
+            },
             ReadVerdict::Record(stamped) => match Record::decode(stamped.record.clone()) {
                 Err(_) => return self.read_failed(op, from, cx),
                 Ok(record) => {
                     let record = Some(record);
-                    Answer { member: from, stamp: stamped.stamp, encoded: stamped.record, record }
+                    Answer { member: from, stamp: Some(stamped.stamp), encoded: stamped.record, record }
                 }
             },
         };
@@ -157,6 +186,9 @@ impl Shard {
         if read.answered {
             return self.linger(op);
         }
+        if have >= required && read.joined.is_none() {
+            return self.collected(op, cx);
+        }
         if have + read.outstanding.len() < required {
             let reason = match member == me {
                 true => Rejected::Damaged,
@@ -178,6 +210,16 @@ impl Shard {
             // The others may have gone between the first check and the own answer.
             if have + read.outstanding.len() < required {
                 let reason = Rejected::NoQuorum { required: required as u8, alive: have as u8 };
+                self.finish(op, Outcome::Rejected(reason), cx);
+            }
+            return;
+        }
+        let nothing =
+            |answer: &Answer| answer.stamp.is_none() && answer.record.as_ref().is_some_and(Record::is_empty);
+        if read.answers.iter().all(nothing) {
+            // Stand-ins that hold nothing of the key cannot know that there is none.
+            if read.outstanding.is_empty() {
+                let reason = Rejected::NoQuorum { required: required as u8, alive: 0 };
                 self.finish(op, Outcome::Rejected(reason), cx);
             }
             return;
@@ -279,7 +321,8 @@ fn receipt(operation: &Operation) -> Receipt {
     let mut acks = Vec::new();
     if let Kind::Read(read) = &operation.kind {
         let durable = operation.level.strict;
-        acks.extend(read.answers.iter().map(|answer| Ack { member: answer.member, owner: true, durable }));
+        let ack = |answer: &Answer| Ack { member: answer.member, owner: answer.stamp.is_some(), durable };
+        acks.extend(read.answers.iter().map(ack));
     }
     Receipt { epoch: operation.epoch, required: operation.required.min(255) as u8, acks }
 }

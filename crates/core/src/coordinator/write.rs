@@ -7,7 +7,7 @@ use crate::{
     ids::{Dot, MemberNumber},
     message::{Body, OpId, WriteVerdict},
     outbox::Event,
-    replica::{Task, Waiter},
+    replica::Waiter,
     request::{Ack, Basis, Level, Op, Outcome, Receipt, Rejected, Request, WriteAnswer},
     shard::{Context, Shard},
     slot::Slot,
@@ -45,6 +45,10 @@ impl Shard {
             asked: None,
             second_round: false,
             first_acks: SmallVec::new(),
+            hinted: SmallVec::new(),
+            unwilling: Members::new(),
+            began_ms: cx.now.mono_ms,
+            hedged: false,
             followers: Vec::new(),
         };
         let op = self.operations.insert(Operation {
@@ -60,7 +64,7 @@ impl Shard {
         if self.must_ask(op) {
             return self.ask_marks(op, cx);
         }
-        self.with_record(slot, request.key, Task::Mint(op), cx);
+        self.prepare(op, slot, request.key, cx);
     }
 
     /// Nothing was applied. (In the second round the first one was: then the outcome is unknown.)
@@ -96,13 +100,14 @@ impl Shard {
     pub(crate) fn offer<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(operation) = self.operations.get(op) else { return };
         let (slot, deadline_ms) = (operation.slot, operation.deadline_ms);
+        let own = self.layout.owners(slot).contains(&self.config.me)
+            || !operation.level.strict && self.layout.stand_ins(slot).contains(&self.config.me);
         let Kind::Write(write) = &mut operation.kind else { return };
         let Some(minted) = &write.minted else { return };
         let (lsn, body) = (minted.lsn, Body::Write { op, write: minted.write.clone() });
         let owners = self.layout.owners(slot);
         let me = self.config.me;
         let up: Members = owners.iter().copied().filter(|&o| o != me && self.liveness.is_up(o)).collect();
-        let own = owners.contains(&me);
         write.outstanding = up.clone();
         if own {
             write.outstanding.push(me);
@@ -112,6 +117,7 @@ impl Shard {
         if !own {
             return self.write_stuck(op, cx);
         }
+        self.reinforce(op, cx);
         if self.may_answer(lsn, cx) {
             let durable = self.answers_are_durable();
             self.write_acked(op, me, durable, None, cx);
@@ -146,11 +152,11 @@ impl Shard {
         cx: &mut Context<'_, S>,
     ) {
         let Some(operation) = self.operations.get(op) else { return };
-        let required = operation.required;
+        let (required, owner) = (operation.required, self.layout.owners(operation.slot).contains(&from));
         let Kind::Write(write) = &mut operation.kind else { return };
         let Some(at) = write.outstanding.iter().position(|&m| m == from) else { return };
         write.outstanding.swap_remove(at);
-        write.acks.push(Ack { member: from, owner: true, durable });
+        write.acks.push(Ack { member: from, owner, durable });
         if let Some(token) = beaten_by.filter(|_| write.asked.is_none()) {
             learn(&mut write.learned, token);
         }
@@ -175,10 +181,12 @@ impl Shard {
             write.second_round = true;
             write.first_acks = core::mem::take(&mut write.acks);
             write.outstanding.clear();
+            write.hinted.clear();
+            write.hedged = false;
             // Late answers to the first round must not count for the second.
             let Some(op) = self.operations.rename(op) else { return };
             cx.out.events.push(Event::SecondRound);
-            return self.with_record(slot, key, Task::Mint(op), cx);
+            return self.prepare(op, slot, key, cx);
         }
         if beaten {
             cx.out.events.push(Event::BeatenBelowMajority);
@@ -239,6 +247,7 @@ impl Shard {
         for follower in core::mem::take(&mut write.followers) {
             self.write_followed(follower, cx);
         }
+        self.hint_the_rest(operation.slot, &write, cx);
         let Some(minted) = write.minted else { return };
         let receipt = Receipt {
             epoch: operation.epoch,
@@ -260,6 +269,12 @@ impl Shard {
         let Some(operation) = self.operations.get(op) else { return };
         let Kind::Write(write) = &mut operation.kind else { return };
         write.outstanding.retain(|m| *m != member);
+        let held = write.hinted.len();
+        write.hinted.retain(|(stand_in, _)| *stand_in != member);
+        if write.hinted.len() < held {
+            write.unwilling.push(member);
+        }
+        self.reinforce(op, cx);
         self.write_stuck(op, cx);
     }
 

@@ -3,13 +3,13 @@
 use crate::{
     canary::Canary,
     ids::{Lsn, MemberNumber},
-    message::{Body, OpId, RepairVerdict},
+    message::{Body, Delivered, OpId, RepairVerdict},
     shard::{Context, Durability, Shard},
     slot::Slot,
     storage::Storage,
     version::Record,
 };
-use alloc::collections::VecDeque;
+use alloc::{collections::VecDeque, vec::Vec};
 use bytes::Bytes;
 
 /// Who waits.
@@ -23,6 +23,8 @@ pub(crate) enum Waiter {
     OwnRepair(OpId, RepairVerdict),
     /// An answer to another server.
     Answer(MemberNumber, Slot, Body),
+    /// The answer to a delivery of hints.
+    Delivery(MemberNumber, OpId, Slot, Vec<Delivered>),
 }
 
 /// Waiters in the order of their arrival. Positions rise, apart from reads, which may wait a little longer than
@@ -57,6 +59,7 @@ impl Shard {
                 Waiter::OwnRead(op, record, encoded) => self.own_answer(op, record, encoded, cx),
                 Waiter::OwnRepair(op, verdict) => self.repair_answered(op, self.config.me, verdict, cx),
                 Waiter::Answer(to, slot, body) => self.send(to, Some(slot), 0, body, cx),
+                Waiter::Delivery(to, op, slot, verdicts) => self.delivery_durable(to, op, slot, verdicts, cx),
             }
         }
     }

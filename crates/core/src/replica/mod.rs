@@ -13,9 +13,10 @@ pub(crate) use durable::{Waiter, Waiting};
 
 use crate::{
     canary::Canary,
+    hints::HintTask,
     ids::{Epoch, Lsn, MemberNumber},
     limits::{OPERATIONS, RECORD_BYTES},
-    message::{Body, OpId, ReadVerdict, RepairVerdict, Stamp, StampedRecord, WriteVerdict},
+    message::{Body, Delivered, OpId, ReadVerdict, RepairVerdict, Stamp, StampedRecord, WriteVerdict},
     outbox::Event,
     shard::{Context, Shard},
     slot::Slot,
@@ -23,6 +24,7 @@ use crate::{
     version::{Record, SlotLines, Write},
 };
 use alloc::{
+    boxed::Box,
     collections::{BTreeMap, VecDeque},
     vec::Vec,
 };
@@ -30,10 +32,6 @@ use bytes::Bytes;
 
 /// Something that needs the record of a key.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a task lives for one call in the usual case; a box would cost more"
-)]
 pub(crate) enum Task {
     /// The own coordinator mints a write.
     Mint(OpId),
@@ -51,6 +49,10 @@ pub(crate) enum Task {
     TakeRepair(MemberNumber, Option<OpId>, Vec<StampedRecord>),
     /// Another server's explain.
     AnswerProbe(MemberNumber, OpId),
+    /// A write that was held for this owner: stand-in, delivery, place in it.
+    TakeHint(MemberNumber, OpId, usize, Write),
+    /// Something with what is held of a key, in the slot for hints.
+    Hint(Box<HintTask>),
 }
 
 impl Task {
@@ -58,9 +60,11 @@ impl Task {
     fn asker(&self) -> Option<(MemberNumber, Option<OpId>)> {
         match self {
             Task::Mint(_) | Task::Read(_) | Task::Mend(..) | Task::Explain(_) => None,
-            Task::TakeWrite(from, op, _) | Task::AnswerRead(from, op, ..) | Task::AnswerProbe(from, op) => {
-                Some((*from, Some(*op)))
-            }
+            Task::TakeWrite(from, op, _)
+            | Task::AnswerRead(from, op, ..)
+            | Task::AnswerProbe(from, op)
+            | Task::TakeHint(from, op, ..) => Some((*from, Some(*op))),
+            Task::Hint(task) => task.asker(),
             Task::TakeRepair(from, op, _) => Some((*from, *op)),
         }
     }
@@ -186,6 +190,9 @@ impl Shard {
         probe: Probe,
         cx: &mut Context<'_, S>,
     ) {
+        if let Task::Hint(task) = task {
+            return self.run_hint_task(slot, key, *task, looked, cx);
+        }
         let current = match looked {
             Ok(Some(found)) => match Record::decode(found.record.clone()) {
                 Ok(record) => {
@@ -212,6 +219,9 @@ impl Shard {
             Task::TakeRepair(from, op, records) => {
                 self.take_repair(from, op, slot, key, records, current, cx)
             }
+            Task::TakeHint(from, op, at, write) => self.take_hint(from, op, at, slot, &write, current, cx),
+            // Taken above.
+            Task::Hint(_) => {}
             Task::AnswerProbe(from, op) => {
                 let body = Body::ProbeAck { op, record: Some(current.encoded), probe: current.probe };
                 self.send(from, Some(slot), 0, body, cx);
@@ -253,6 +263,10 @@ impl Shard {
                     self.send(from, Some(slot), 0, body, cx);
                 }
             }
+            Task::TakeHint(from, op, at, _) => {
+                self.hint_judged(from, op, at, Delivered::Refused, Lsn(0), cx);
+            }
+            Task::Hint(task) => self.refuse_hint_task(slot, *task, error, cx),
             Task::AnswerProbe(from, op) => {
                 let body = Body::ProbeAck { op, record: None, probe: Probe::default() };
                 self.send(from, Some(slot), 0, body, cx);
@@ -272,7 +286,9 @@ impl Shard {
         }
         self.parked.tasks -= refused.len();
         for (slot, from, op) in refused {
-            self.refuse_epoch(from, asked_under, op, Some(slot), cx);
+            if from != self.config.me {
+                self.refuse_epoch(from, asked_under, op, Some(slot.of_keys()), cx);
+            }
         }
     }
 
@@ -302,10 +318,15 @@ impl Shard {
         lsn
     }
 
-    /// The slot's lines.
+    /// The slot's lines; those of an owner with what it minted as a stand-in, before it was one.
     pub(crate) fn lines<S: Storage>(&self, slot: Slot, store: &S) -> SlotLines {
         // Lines that do not decode would be a bug of this crate: the engine checks what it stores.
-        store.lines(slot).and_then(|bytes| SlotLines::decode(bytes).ok()).unwrap_or_default()
+        let stored = |slot| store.lines(slot).and_then(|bytes| SlotLines::decode(bytes).ok());
+        let lines = stored(slot).unwrap_or_default();
+        match slot.keeps_hints() {
+            true => lines,
+            false => stored(slot.hints()).map_or(lines, |hints| lines.with_hints(self.actor, &hints)),
+        }
     }
 
     /// The stamp for records read now.

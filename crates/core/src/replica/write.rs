@@ -1,16 +1,16 @@
 //! Writes at a replica: minting an own one, taking another server's (rule R4 of the specification).
 
-use super::Current;
+use super::{Current, RecordTooLarge};
 use crate::{
     coordinator::operation::{Kind, Minted},
-    ids::{Dot, MemberNumber},
+    ids::{Dot, Lsn, MemberNumber},
     message::{Body, OpId, WriteVerdict},
     outbox::{Action, Event},
     request::{Basis, Rejected},
     shard::{Context, Shard},
     slot::Slot,
     storage::{LoadError, Refusal, Storage},
-    version::{self, Intent, MintError, MintInput, Token, Write},
+    version::{self, Intent, Mint, MintError, MintInput, SlotLines, Token, Write},
 };
 use bytes::Bytes;
 
@@ -32,16 +32,35 @@ impl Shard {
         if let Some(by) = self.first_round(op).and_then(|first| overtaken(first, &current.record, me)) {
             return self.write_overtaken(op, by, cx);
         }
-        if let Err(reason) = self.may_mint(slot, cx) {
-            return self.write_rejected(op, reason, cx);
-        }
-        let lines = self.lines(slot, cx.store);
-        let Some(clock) = self.clock.mint(cx.now) else {
-            return self.write_rejected(op, Rejected::NotReady, cx);
+        let before = current.before();
+        let Some((mint, existed)) = self.mint_over(op, slot, &key, &mut current.record, cx) else { return };
+        let Ok(lsn) = self.keep(slot, &key, &before, &current.record, cx) else {
+            return self.write_rejected(op, Rejected::RecordTooLarge, cx);
         };
-        let (epoch, canary) = (self.layout.epoch(), self.config.canary);
-        let Some(operation) = self.operations.get(op) else { return };
-        let Kind::Write(write) = &operation.kind else { return };
+        self.write_minted(op, Minted { write: mint.write, reply: mint.reply, lsn }, existed, cx);
+    }
+
+    /// Mints the write of an operation over what is known of the key at a place: the slot, or its slot for hints. Whether
+    /// a live value was there before comes along. `None`: it was rejected, and nothing is changed.
+    pub(crate) fn mint_over<S: Storage>(
+        &mut self,
+        op: OpId,
+        place: Slot,
+        key: &Bytes,
+        record: &mut version::Record,
+        cx: &mut Context<'_, S>,
+    ) -> Option<(Mint, bool)> {
+        if let Err(reason) = self.may_mint(place, cx) {
+            self.write_rejected(op, reason, cx);
+            return None;
+        }
+        let lines = self.lines(place, cx.store);
+        let Some(clock) = self.clock.mint(cx.now) else {
+            self.write_rejected(op, Rejected::NotReady, cx);
+            return None;
+        };
+        let (epoch, canary, me) = (self.layout.epoch(), self.config.canary, self.actor);
+        let Kind::Write(write) = &self.operations.get(op)?.kind else { return None };
         let nothing = Token::EMPTY;
         let learned = write.learned.as_ref().unwrap_or(&nothing);
         let intent = match &write.basis {
@@ -49,17 +68,15 @@ impl Shard {
             Basis::Causal(token) => Intent::Causal(token),
         };
         let payload = write.payload.clone();
-        let before = current.before();
-        let existed = current.record.plain(cx.now.wall_ms).is_some();
-        let input = MintInput { key: &key, me, lines: &lines, clock, intent, payload, epoch, canary };
-        let mint = match version::mint(&mut current.record, input) {
-            Ok(mint) => mint,
-            Err(error) => return self.mint_failed(op, error, cx),
-        };
-        let Ok(lsn) = self.keep(slot, &key, &before, &current.record, cx) else {
-            return self.write_rejected(op, Rejected::RecordTooLarge, cx);
-        };
-        self.write_minted(op, Minted { write: mint.write, reply: mint.reply, lsn }, existed, cx);
+        let existed = record.plain(cx.now.wall_ms).is_some();
+        let input = MintInput { key, me, lines: &lines, clock, intent, payload, epoch, canary };
+        match version::mint(record, input) {
+            Ok(mint) => Some((mint, existed)),
+            Err(error) => {
+                self.mint_failed(op, error, cx);
+                None
+            }
+        }
     }
 
     /// The first round of a write that is about to be written once more.
@@ -71,9 +88,13 @@ impl Shard {
     }
 
     /// Whether this server may mint now; if not, nothing was applied.
-    fn may_mint<S: Storage>(&self, slot: Slot, cx: &Context<'_, S>) -> Result<(), Rejected> {
-        // Only an owner mints (R2); a new layout may have come while the disk was asked.
-        if self.incarnation_pending.is_some() || !self.layout.owners(slot).contains(&self.config.me) {
+    fn may_mint<S: Storage>(&self, place: Slot, cx: &Context<'_, S>) -> Result<(), Rejected> {
+        // Only an owner or a stand-in mints (R2); a new layout may have come while the disk was asked.
+        let allowed = match place.keeps_hints() {
+            true => self.stands_in(place),
+            false => self.layout.owners(place).contains(&self.config.me),
+        };
+        if self.incarnation_pending.is_some() || !allowed {
             return Err(Rejected::NotReady);
         }
         cx.store.admits().map_err(|refusal| match refusal {
@@ -122,41 +143,56 @@ impl Shard {
         op: OpId,
         slot: Slot,
         write: Write,
-        mut current: Current,
+        current: Current,
         cx: &mut Context<'_, S>,
     ) {
+        match self.take(slot, &write, current, cx) {
+            Ok((lsn, beaten_by)) => {
+                let verdict = WriteVerdict::Taken { durable: self.answers_are_durable(), beaten_by };
+                self.answer(from, slot, lsn, Body::WriteAck { op, verdict }, cx);
+            }
+            Err(verdict) => self.send(from, Some(slot), 0, Body::WriteAck { op, verdict }, cx),
+        }
+    }
+
+    /// Judges a write that arrives, whoever sends it (R4). The position on which the answer stands and what beats a
+    /// plain one, or why nothing was applied.
+    pub(crate) fn take<S: Storage>(
+        &mut self,
+        slot: Slot,
+        write: &Write,
+        mut current: Current,
+        cx: &mut Context<'_, S>,
+    ) -> Result<(Lsn, Option<Token>), WriteVerdict> {
         let lines = self.lines(slot, cx.store);
         if version::amnesia(&current.record, &lines, self.actor, &write.ctx)
-            || self.own_dot_unknown(&current, &write)
+            || self.own_dot_unknown(&current, write, &lines)
         {
             self.take_incarnation(cx);
         }
         let mut lsn = current.lsn;
         if !current.record.seen.contains(write.dot) {
             if write.time <= lines.refuse.max(lines.collect) {
-                let body = Body::WriteAck { op, verdict: WriteVerdict::TooOld };
-                return self.send(from, Some(slot), 0, body, cx);
+                return Err(WriteVerdict::TooOld);
             }
             let before = current.before();
-            current.record.join_write_with(&write, self.config.canary);
-            let admitted = cx.store.admits().is_ok();
-            let kept = admitted.then(|| self.keep(slot, &write.key, &before, &current.record, cx));
-            let Some(Ok(kept)) = kept else {
-                let body = Body::WriteAck { op, verdict: WriteVerdict::Refused };
-                return self.send(from, Some(slot), 0, body, cx);
-            };
-            lsn = kept;
+            current.record.join_write_with(write, self.config.canary);
+            if cx.store.admits().is_err() {
+                return Err(WriteVerdict::Refused);
+            }
+            let kept = self.keep(slot, &write.key, &before, &current.record, cx);
+            lsn = kept.map_err(|RecordTooLarge| WriteVerdict::Refused)?;
         }
         let beaten =
             write.kind == version::Kind::Register && current.record.mark > Some((write.time, write.dot));
-        let beaten_by = beaten.then(|| current.record.token());
-        let verdict = WriteVerdict::Taken { durable: self.answers_are_durable(), beaten_by };
-        self.answer(from, slot, lsn, Body::WriteAck { op, verdict }, cx);
+        Ok((lsn, beaten.then(|| current.record.token())))
     }
 
-    /// A write of this very life that this replica does not know although it must have minted it.
-    fn own_dot_unknown(&self, current: &Current, write: &Write) -> bool {
-        write.dot.actor == self.actor && !current.record.seen.contains(write.dot)
+    /// A write of this very life that nothing here knows although it must have been minted here.
+    fn own_dot_unknown(&self, current: &Current, write: &Write, lines: &SlotLines) -> bool {
+        write.dot.actor == self.actor
+            && !current.record.seen.contains(write.dot)
+            && write.dot.counter > lines.used(self.actor)
     }
 }
 

@@ -1,6 +1,11 @@
 //! What a shard is told, and what it tells about itself.
 
-use crate::{canary::Canary, hlc::Hlc, ids::MemberNumber};
+use crate::{
+    canary::Canary,
+    hints::{HintBudget, HintStats},
+    hlc::Hlc,
+    ids::MemberNumber,
+};
 
 /// When a write counts as acknowledged by a replica.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +35,8 @@ pub struct ShardConfig {
     pub clock_floor: Hlc,
     /// Timestamps up to this may be minted; more is asked for with `Action::ReserveHlc`.
     pub clock_reserved: Hlc,
+    /// Most bytes that the shard holds as hints.
+    pub hints: HintBudget,
     /// A known bug, for the simulator.
     pub canary: Canary,
 }
@@ -50,4 +57,6 @@ pub struct ShardStats {
     pub operations: usize,
     /// Requests parked behind disk reads.
     pub loading: usize,
+    /// What is held for owners that are down.
+    pub hints: HintStats,
 }

@@ -4,6 +4,7 @@ use super::{Context, Shard};
 use crate::{
     canary::Canary,
     coordinator::operation::Origin,
+    hints::HintTask,
     hlc::Now,
     ids::MemberNumber,
     message::{Body, Message, OpId},
@@ -13,6 +14,7 @@ use crate::{
     storage::{LoadError, Storage},
     version::Record,
 };
+use alloc::boxed::Box;
 use bytes::Bytes;
 
 impl Shard {
@@ -72,6 +74,15 @@ impl Shard {
             Body::Repair { op, key, records } => {
                 self.on_task(slot, key, Task::TakeRepair(from, op, records), cx);
             }
+            Body::Hint { op, targets, write } => {
+                let task = HintTask::Keep(from, op, targets, write.clone());
+                if self.stands_in(slot) {
+                    self.with_hints(slot, write.key, task, cx);
+                } else {
+                    self.refuse(slot.hints(), Task::Hint(Box::new(task)), LoadError::Io, cx);
+                }
+            }
+            Body::Deliver { op, writes } => self.take_delivery(from, op, slot, writes, cx),
             Body::Probe { op, key } => self.on_task(slot, key, Task::AnswerProbe(from, op), cx),
             Body::Forward { op, request } => self.begin(Origin::Peer(from, op, slot), request, cx),
             Body::Count { op, ranges } => {
@@ -87,6 +98,8 @@ impl Shard {
         let stale = self.config.canary.is(Canary::StaleEpochAccepted);
         if self.layout.owners(slot).contains(&self.config.me) || stale {
             self.with_record(slot, key, task, cx);
+        } else if let (Task::AnswerRead(from, op, ..), true) = (&task, self.stands_in(slot)) {
+            self.with_hints(slot, key, HintTask::AnswerRead(*from, *op), cx);
         } else {
             self.refuse(slot, task, LoadError::Io, cx);
         }
@@ -102,6 +115,9 @@ impl Shard {
             Body::ProbeAck { op, record, probe } => {
                 let record = record.and_then(|bytes| Record::decode(bytes).ok());
                 self.explained(op, from, record, probe, cx);
+            }
+            Body::DeliverAck { op, verdicts, credit_bytes } => {
+                self.delivery_answered(from, op, &verdicts, credit_bytes, cx);
             }
             Body::CountAck { op, keys } => self.counted(op, Some(from), keys, cx),
             Body::StaleEpoch { op, layout } => self.told_newer(op, from, layout, cx),
@@ -127,8 +143,9 @@ fn asks(body: &Body) -> Option<Option<OpId>> {
         | Body::Read { op, .. }
         | Body::Forward { op, .. }
         | Body::Probe { op, .. }
+        | Body::Deliver { op, .. }
         | Body::Count { op, .. } => Some(Some(*op)),
-        Body::Repair { op, .. } => Some(*op),
+        Body::Repair { op, .. } | Body::Hint { op, .. } => Some(*op),
         _ => None,
     }
 }

@@ -114,6 +114,7 @@ impl Shard {
         let before = self.layout.epoch();
         self.layout = layout;
         self.refuse_parked(before, cx);
+        self.forget_deliveries();
         for op in self.operations.ids() {
             self.begin_again(op, cx);
         }
@@ -134,6 +135,8 @@ impl Shard {
             Kind::Write(write) => {
                 operation.required = operation.level.need.of(owners);
                 write.acks.clear();
+                write.hinted.clear();
+                write.unwilling.clear();
                 if let Some(op) = self.operations.rename(op) {
                     self.offer(op, cx);
                 }

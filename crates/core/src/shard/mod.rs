@@ -16,6 +16,7 @@ use crate::{
         Asking,
         operation::{Members, Operations, Origin},
     },
+    hints::Hints,
     hlc::{Hlc, Now},
     ids::{Actor, Epoch, MemberNumber},
     layout::Layout,
@@ -45,6 +46,9 @@ pub struct Shard {
     pub(crate) asking: Asking,
     pub(crate) parked: Parked,
     pub(crate) waiting: Waiting,
+    pub(crate) hints: Hints,
+    /// When slow writes were looked for last, in monotonic milliseconds.
+    pub(crate) hedged_ms: u64,
     /// To be sent once more at the next tick: the receiver was not ready.
     pub(crate) again: Vec<(OpId, MemberNumber)>,
     /// An incarnation that is not durable yet: nothing is minted until it is.
@@ -75,6 +79,8 @@ impl Shard {
             asking: Asking::default(),
             parked: Parked::default(),
             waiting: Waiting::default(),
+            hints: Hints::default(),
+            hedged_ms: 0,
             again: Vec::new(),
             incarnation_pending: None,
             layout_pending: layout.epoch(),
@@ -106,8 +112,9 @@ impl Shard {
         let cx = &mut Context { now, store, out };
         match loaded {
             Loaded::Record(loaded) => self.loaded(loaded, cx),
-            // Nobody of this shard asks for pages.
-            Loaded::Page(_) => {}
+            Loaded::Page(page) => {
+                self.hints_read(&page, cx);
+            }
         }
     }
 
@@ -129,6 +136,8 @@ impl Shard {
         for (op, member) in core::mem::take(&mut self.again) {
             self.offer_again(op, member, cx);
         }
+        self.hedge(cx);
+        self.tick_hints(cx);
         for op in self.operations.expired(now.mono_ms) {
             self.timed_out(op, cx);
         }
@@ -168,7 +177,9 @@ impl Shard {
             | Body::Read { op, .. }
             | Body::Probe { op, .. }
             | Body::Count { op, .. }
+            | Body::Hint { op: Some(op), .. }
             | Body::Repair { op: Some(op), .. } => self.member_failed(*op, peer, cx),
+            Body::Deliver { op, .. } => self.delivery_failed(*op, peer, now.mono_ms),
             _ => {}
         }
     }
@@ -201,7 +212,8 @@ impl Shard {
 
     /// Numbers for metrics.
     pub fn stats(&self) -> ShardStats {
-        ShardStats { operations: self.operations.len(), loading: self.parked.len() }
+        let hints = self.hints.ledger.stats();
+        ShardStats { operations: self.operations.len(), loading: self.parked.len(), hints }
     }
 
     /// A slot of this shard: messages about no slot name it, so that the answer comes back here.

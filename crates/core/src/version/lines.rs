@@ -64,6 +64,23 @@ impl SlotLines {
         self.time_floor = self.time_floor.max(record.hi);
     }
 
+    /// The stand-in minted a write that it holds: its counter is used from now on.
+    pub fn held(&mut self, me: Actor, counter: u64) {
+        self.take_actor(me);
+        self.used = self.used.max(counter);
+    }
+
+    /// These lines, and what the same server remembers of the slot as a stand-in.
+    pub fn with_hints(mut self, me: Actor, hints: &SlotLines) -> SlotLines {
+        self.time_floor = self.time_floor.max(hints.time_floor);
+        if hints.used(me) > 0 {
+            self.take_actor(me);
+            self.used = self.used.max(hints.used);
+            self.gone = self.gone.max(hints.gone);
+        }
+        self
+    }
+
     /// A new actor has minted nothing yet.
     fn take_actor(&mut self, me: Actor) {
         if self.actor != Some(me) {

@@ -69,6 +69,14 @@ impl Write {
         }
     }
 
+    /// Bytes of its value; 0 of a delete.
+    pub(crate) fn value_bytes(&self) -> usize {
+        match &self.payload {
+            Payload::Value { bytes, .. } => bytes.len(),
+            Payload::Delete => 0,
+        }
+    }
+
     /// Whether it is a value, not a delete.
     pub(super) fn has_value(&self) -> bool {
         matches!(self.payload, Payload::Value { .. })

@@ -76,7 +76,7 @@ impl Storage for Memory {
         let job = JobId(self.next_job);
         let above = |key: &[u8]| after.as_ref().is_none_or(|after| key > &after[..]);
         let mut found: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
-        let tables = self.tables.iter().map(|(name, record)| (name, record));
+        let tables = self.tables.iter();
         let fresh = self.records.iter().map(|(name, (record, _))| (name, record));
         for ((_, key), record) in tables.chain(fresh).filter(|((of, key), _)| *of == slot && above(key)) {
             found.insert(key.clone(), record.clone());

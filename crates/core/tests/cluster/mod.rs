@@ -10,6 +10,7 @@ pub use memory::Memory;
 use bytes::Bytes;
 use clockwise_core::{
     canary::Canary,
+    hints::HintBudget,
     hlc::{Hlc, Now},
     ids::{Epoch, MemberNumber, NodeId},
     layout::{Addresses, Layout, LayoutSpec, Member},
@@ -73,26 +74,28 @@ pub fn layout(epoch: u64, numbers: &[u32], replicas: u8) -> Arc<Layout> {
     Arc::new(Layout::new(spec).expect("valid"))
 }
 
+fn config(number: u32, canary: Canary) -> ShardConfig {
+    ShardConfig {
+        me: MemberNumber(number),
+        incarnation: 1,
+        starts: 1,
+        shard: 0,
+        shards: 1,
+        durability: Durability::Sync,
+        clock_floor: Hlc::ZERO,
+        clock_reserved: Hlc(u64::MAX),
+        hints: HintBudget::default(),
+        canary,
+    }
+}
+
 impl Cluster {
     /// `count` servers under one layout, all linked.
     pub fn new(count: u32, replicas: u8, canary: Canary) -> Cluster {
         let numbers: Vec<u32> = (1..=count).collect();
         let layout = layout(1, &numbers, replicas);
         let server = |&number: &u32| Server {
-            shard: Shard::new(
-                ShardConfig {
-                    me: MemberNumber(number),
-                    incarnation: 1,
-                    starts: 1,
-                    shard: 0,
-                    shards: 1,
-                    durability: Durability::Sync,
-                    clock_floor: Hlc::ZERO,
-                    clock_reserved: Hlc(u64::MAX),
-                    canary,
-                },
-                layout.clone(),
-            ),
+            shard: Shard::new(config(number, canary), layout.clone()),
             store: Memory::new(),
             up: true,
             skew_ms: 0,
@@ -166,6 +169,30 @@ impl Cluster {
 
     pub fn link(&mut self, at: u32, peer: u32, state: LinkState) {
         self.with(at, |shard, now, store, out| shard.on_link(MemberNumber(peer), state, now, store, out));
+    }
+
+    /// Begins a server's process anew on the same store.
+    fn begin_anew(&mut self, number: u32, config: ShardConfig) {
+        let server = &mut self.servers[number as usize - 1];
+        let layout = server.shard.layout().clone();
+        server.shard = Shard::new(config, layout);
+        for peer in 1..=self.servers.len() as u32 {
+            if peer != number && self.servers[peer as usize - 1].up {
+                self.link(number, peer, LinkState::Up);
+            }
+        }
+    }
+
+    /// A clean restart.
+    pub fn restart(&mut self, number: u32) {
+        let config = ShardConfig { starts: 2, ..config(number, Canary::None) };
+        self.begin_anew(number, config);
+    }
+
+    /// A server that has done nothing yet gets another budget for hints.
+    pub fn budget(&mut self, number: u32, hints: HintBudget) {
+        let config = ShardConfig { hints, ..config(number, Canary::None) };
+        self.begin_anew(number, config);
     }
 
     /// Stops a server: its links go down everywhere.

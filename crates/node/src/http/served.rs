@@ -88,10 +88,22 @@ fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
 type Read = fn(&ShardNumbers) -> Value;
 
 /// Numbers that every shard has.
-const SHARD_NUMBERS: [(&str, &str, Read); 16] = [
+const SHARD_NUMBERS: [(&str, &str, Read); 22] = [
     ("clients", "Client connections", |shard| gauge(shard.clients)),
     ("operations", "Operations in flight", |shard| gauge(shard.operations)),
     ("loading", "Operations that wait for a read from disk", |shard| gauge(shard.loading)),
+    ("hints", "Writes held for servers that are down", |shard| gauge(shard.hints)),
+    ("hint_bytes", "Bytes of the writes held for servers that are down", |shard| gauge(shard.hint_bytes)),
+    ("hint_oldest_ms", "When the oldest write that is held was made, 0 if none is", |shard| {
+        gauge(shard.hint_oldest_ms)
+    }),
+    ("hints_delivered", "Held writes that their owners have got", |shard| {
+        Value::Counter(shard.hints_delivered)
+    }),
+    ("hints_refused", "Writes not held because the room for hints is used up", |shard| {
+        Value::Counter(shard.hints_refused)
+    }),
+    ("hints_taken", "Writes taken from stand-ins", |shard| Value::Counter(shard.hints_taken)),
     ("links_up", "Links to other servers that are up", |shard| gauge(shard.links_up)),
     ("links_wanted", "Links to other servers that there should be", |shard| gauge(shard.links_wanted)),
     ("live_keys", "Keys with a live version, replicas among them", |shard| gauge(shard.live_keys)),

@@ -1,9 +1,7 @@
-//! Jobs of the engines, in four lanes: cold reads, of which many are in flight at a time since each waits for the disk;
-//! what memory waits for (flushes and what makes them visible); merges, which nobody waits for; and giving memory back,
-//! which is done in moments and waits for none of those.
+//! Threads for the jobs of the engines, in the lanes that the engine names: none waits for a job of another lane.
 
 use crate::{server::Shared, shard::Letter};
-use clockwise_store::{Disk, Job, JobKind};
+use clockwise_store::{Disk, Job, Lane as JobLane};
 use std::{
     collections::VecDeque,
     fmt, io,
@@ -12,8 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Threads by lane. Readers sleep in the kernel for most of their time.
-const THREADS: [(&str, usize); 4] = [("read", 32), ("flush", 1), ("compaction", 1), ("free", 1)];
+/// Name and number of a lane's threads. Readers sleep in the kernel for most of their time.
+fn threads_of(lane: JobLane) -> (&'static str, usize) {
+    match lane {
+        JobLane::Read => ("read", 32),
+        JobLane::Flush => ("flush", 1),
+        JobLane::Merge => ("compaction", 1),
+        JobLane::Free => ("free", 1),
+    }
+}
 
 /// Longest pause between two slices of a merge that can wait.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -33,22 +38,13 @@ struct Lane {
 /// What waits for the job threads. Engines bound what they ask for.
 #[derive(Default)]
 pub(crate) struct JobQueue {
-    lanes: [Lane; THREADS.len()],
+    /// In the order of [`JobLane::ALL`].
+    lanes: [Lane; JobLane::ALL.len()],
 }
 
 impl fmt::Debug for JobQueue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JobQueue").finish_non_exhaustive()
-    }
-}
-
-/// The lane of a kind of job.
-fn lane_of(kind: JobKind) -> usize {
-    match kind {
-        JobKind::Read | JobKind::Scan => 0,
-        JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => 1,
-        JobKind::Compact | JobKind::Survey => 2,
-        JobKind::Free => 3,
     }
 }
 
@@ -74,7 +70,7 @@ impl Lane {
 impl JobQueue {
     /// Has a job run; the result goes to the shard's mailbox.
     pub(crate) fn run(&self, shard: u16, job: Job) {
-        let lane = &self.lanes[lane_of(job.kind())];
+        let lane = &self.lanes[job.kind().lane() as usize];
         lane.lock().jobs.push_back((shard, job));
         lane.arrived.notify_one();
     }
@@ -96,13 +92,14 @@ pub(crate) fn start_job_threads(
     disk: &Arc<dyn Disk>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
     let mut threads = Vec::new();
-    for (lane, (name, count)) in THREADS.into_iter().enumerate() {
+    for lane in JobLane::ALL {
+        let (name, count) = threads_of(lane);
         for number in 0..count {
             let (shared, disk) = (Arc::clone(shared), Arc::clone(disk));
             let thread = thread::Builder::new().name(format!("{name}-{number}"));
             threads.push(thread.spawn(move || {
                 let _guard = shared.watch("a job thread");
-                while let Some((shard, job)) = shared.jobs.lanes[lane].next() {
+                while let Some((shard, job)) = shared.jobs.lanes[lane as usize].next() {
                     let (patient, began) = (job.is_patient(), Instant::now());
                     let done = job.run(&*disk);
                     shared.mailboxes[usize::from(shard)].post(Letter::JobDone(Box::new(done)));

@@ -2,7 +2,7 @@
 
 use super::counter::{Counter, Histogram, HistogramSnapshot};
 use crate::redis::COUNTED;
-use clockwise_core::{outbox::Event, shard::ShardStats};
+use clockwise_core::{hlc::Hlc, outbox::Event, shard::ShardStats};
 use clockwise_store::{EngineStats, RecoveryReport};
 use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
@@ -135,6 +135,18 @@ pub struct ShardNumbers {
     pub operations: u64,
     /// Operations parked behind disk reads.
     pub loading: u64,
+    /// Writes held for servers that are down; one for two servers counts twice.
+    pub hints: u64,
+    /// Their bytes.
+    pub hint_bytes: u64,
+    /// When the oldest of them was written, in wall-clock milliseconds; 0 if there is none.
+    pub hint_oldest_ms: u64,
+    /// Delivered since the start.
+    pub hints_delivered: u64,
+    /// Not taken because the room for hints is used up.
+    pub hints_refused: u64,
+    /// Taken from stand-ins, as an owner.
+    pub hints_taken: u64,
     /// Client connections.
     pub clients: u64,
     /// Links to peers that are up.
@@ -298,6 +310,12 @@ impl ShardMetrics {
             shard,
             operations: gauges.shard.operations as u64,
             loading: gauges.shard.loading as u64,
+            hints: gauges.shard.hints.held,
+            hint_bytes: gauges.shard.hints.bytes,
+            hint_oldest_ms: gauges.shard.hints.oldest.map_or(0, Hlc::wall_ms),
+            hints_delivered: gauges.shard.hints.delivered,
+            hints_refused: gauges.shard.hints.refused,
+            hints_taken: gauges.shard.hints.taken,
             clients: self.clients.get(),
             links_up: self.links_up.get(),
             links_wanted: self.links_wanted.get(),

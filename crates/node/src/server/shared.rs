@@ -17,7 +17,7 @@ use crate::{
     settings::Settings,
     shard::{Gate, Letter},
 };
-use clockwise_core::{hlc::Hlc, ids::NodeId, layout::Layout};
+use clockwise_core::{hints::HintBudget, hlc::Hlc, ids::NodeId, layout::Layout};
 use std::{
     sync::{
         Arc, PoisonError, RwLock,
@@ -67,7 +67,16 @@ pub(crate) struct Shared {
     membership: RwLock<Arc<MembershipView>>,
 }
 
+/// The budget for hints of all servers together, in budgets for one.
+const HINT_TARGETS: u64 = 4;
+
 impl Shared {
+    /// What one shard may hold for servers that are down.
+    pub(crate) fn hint_budget(&self) -> HintBudget {
+        let target_bytes = self.settings.hint_bytes / u64::from(self.shards);
+        HintBudget { target_bytes, total_bytes: target_bytes * HINT_TARGETS }
+    }
+
     pub(crate) fn new(
         settings: Settings,
         node: NodeId,

@@ -75,6 +75,7 @@ pub(super) fn check(source: Source) -> Result<Checked, SettingsError> {
         memtable_bytes: source.memtable.map_or(defaults.memtable_bytes, |size| size.0),
         cache_bytes: source.cache.map_or(defaults.cache_bytes, |size| size.0),
         disk_reserve_bytes: source.disk_reserve.map(|size| size.0 as u64),
+        hint_bytes: source.hints.map_or(defaults.hint_bytes, |size| size.0 as u64),
         compression: source.compression.unwrap_or(defaults.compression),
         dc: source.dc.unwrap_or(defaults.dc),
         rack: source.rack.unwrap_or(defaults.rack),

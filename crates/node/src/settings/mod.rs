@@ -71,6 +71,8 @@ pub struct Settings {
     pub cache_bytes: usize,
     /// Free bytes of the disk below which writes are refused; `None` leaves it to the engine.
     pub disk_reserve_bytes: Option<u64>,
+    /// Bytes of hints for one server that is down; four times as many for all.
+    pub hint_bytes: u64,
     /// Compression of new tables.
     pub compression: Compression,
     /// Data centre.
@@ -114,6 +116,7 @@ impl Default for Settings {
             memtable_bytes: 128 << 20,
             cache_bytes: 128 << 20,
             disk_reserve_bytes: None,
+            hint_bytes: 1 << 30,
             compression: Compression::Lz4,
             dc: "dc1".to_owned(),
             rack: "rack1".to_owned(),
@@ -169,6 +172,7 @@ impl fmt::Debug for Settings {
             .field("memtable_bytes", &self.memtable_bytes)
             .field("cache_bytes", &self.cache_bytes)
             .field("disk_reserve_bytes", &self.disk_reserve_bytes)
+            .field("hint_bytes", &self.hint_bytes)
             .field("compression", &self.compression)
             .field("dc", &self.dc)
             .field("rack", &self.rack)

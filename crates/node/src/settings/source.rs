@@ -101,6 +101,9 @@ pub struct Source {
     /// Free disk space below which writes are refused; reads go on [default: 5 % of the disk, at least 1GiB]
     #[arg(long, value_name = "SIZE", env = "CLOCKWISE_DISK_RESERVE", help_heading = "Storage")]
     pub disk_reserve: Option<ByteSize>,
+    /// Disk space for writes that are held for one server that is down, such as 1GiB; four times as much for all [default: 1GiB]
+    #[arg(long, value_name = "SIZE", env = "CLOCKWISE_HINTS", help_heading = "Storage")]
+    pub hints: Option<ByteSize>,
     /// Compression of new tables: none, lz4, zstd, or zstd:LEVEL with a level from 1 to 19 [default: lz4]
     #[arg(
         long,
@@ -223,6 +226,7 @@ impl Source {
             memtable: self.memtable.or(below.memtable),
             cache: self.cache.or(below.cache),
             disk_reserve: self.disk_reserve.or(below.disk_reserve),
+            hints: self.hints.or(below.hints),
             compression: self.compression.or(below.compression),
             shards: self.shards.or(below.shards),
             dc: self.dc.or(below.dc),

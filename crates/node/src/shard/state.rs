@@ -270,12 +270,12 @@ impl ShardState {
         self.flush_later();
     }
 
-    /// A job of the engine is done.
     /// See [`Store::pause`].
     pub(crate) fn pause(&self, most_ms: u64) -> Option<std::time::Duration> {
         self.store.pause(most_ms)
     }
 
+    /// A job of the engine is done.
     pub(super) fn on_job_done(&mut self, done: JobDone) {
         let mut loaded = Vec::new();
         self.store.engine.on_job_done(done, &mut loaded);
@@ -327,6 +327,7 @@ impl ShardState {
                     durability: self.shared.settings.durability,
                     clock_floor: life.clock_floor,
                     clock_reserved: life.clock_reserved,
+                    hints: self.shared.hint_budget(),
                     canary: Default::default(),
                 };
                 self.core = Some(Shard::new(config, Arc::clone(&layout)));

@@ -52,16 +52,21 @@ impl Store {
     }
 
     /// How long whoever writes should pause between two reads of its socket, at most `most_ms`, if flushes and merges are
-    /// behind. It grows with the square of how far they are.
+    /// behind.
     pub(crate) fn pause(&self, most_ms: u64) -> Option<Duration> {
-        let pressure = u64::from(self.engine.pressure());
-        (pressure > 0).then(|| Duration::from_micros(most_ms * pressure * pressure / 1_000))
+        pause(self.engine.pressure(), most_ms)
     }
 
     /// Something happened to the engine.
     pub(crate) fn touch(&mut self) {
         self.touched = true;
     }
+}
+
+/// The pause at a pressure of 0 to 1,000: it grows with its square, so that it is hardly felt at first.
+fn pause(pressure: u32, most_ms: u64) -> Option<Duration> {
+    let pressure = u64::from(pressure);
+    (pressure > 0).then(|| Duration::from_micros(most_ms * pressure * pressure / 1_000))
 }
 
 impl Storage for Store {
@@ -103,5 +108,27 @@ impl Storage for Store {
 
     fn durable(&self) -> Lsn {
         self.engine.durable()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pause_begins_small_and_ends_at_the_most() {
+        assert_eq!(pause(0, 50), None);
+        assert_eq!(pause(1, 50), Some(Duration::ZERO), "less than a microsecond");
+        assert_eq!(pause(10, 50), Some(Duration::from_micros(5)));
+        assert_eq!(pause(500, 50), Some(Duration::from_micros(12_500)), "a quarter at half the way");
+        assert_eq!(pause(1_000, 50), Some(Duration::from_millis(50)));
+        let pauses: Vec<_> = (0..=1_000).map(|pressure| pause(pressure, 20)).collect();
+        assert!(
+            pauses.is_sorted()
+                && pauses.windows(2).all(|pair| {
+                    let step = pair[1].unwrap_or_default() - pair[0].unwrap_or_default();
+                    step <= Duration::from_micros(40)
+                })
+        );
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     damage::SlotRange,
     disk::Disk,
     error::OpenError,
-    table::{self, Guess, KeyRef, Table, TableInfo, Value},
+    table::{self, Broken, Guess, KeyRef, Table, TableInfo, Value},
 };
 use clockwise_core::storage::LoadError;
 use std::{io, sync::Arc};
@@ -14,7 +14,7 @@ pub(super) fn check(disk: &dyn Disk, cell: u16, info: &TableInfo, report: &mut R
     report.tables += 1;
     report.table_bytes += info.file_bytes;
     let path = table::path(cell, info.number);
-    let all = vec![range_of(cell, info)];
+    let all = vec![info.slots(cell)];
     let table = match table::open(disk, cell, info.clone()) {
         Ok(table) => Arc::new(table),
         Err(OpenError::Io(error)) => return Err(super::at(&path, &error)),
@@ -27,9 +27,13 @@ pub(super) fn check(disk: &dyn Disk, cell: u16, info: &TableInfo, report: &mut R
             return Ok(());
         }
     };
-    if table.is_broken() {
-        let missing = matches!(disk.open(&path), Err(error) if error.kind() == io::ErrorKind::NotFound);
-        report.add(path, None, if missing { What::TableMissing } else { What::Table }, all);
+    if let Some(why) = table.broken_by() {
+        let what = match why {
+            Broken::Missing => What::TableMissing,
+            Broken::Damaged => What::Table,
+            Broken::Unreadable => What::TableUnreadable,
+        };
+        report.add(path, None, what, all);
         return Ok(());
     }
     if !table.has_filter() {
@@ -48,12 +52,6 @@ pub(super) fn check(disk: &dyn Disk, cell: u16, info: &TableInfo, report: &mut R
         report.add(path, None, What::Entries(what), all);
     }
     Ok(())
-}
-
-fn range_of(cell: u16, info: &TableInfo) -> SlotRange {
-    let bound = |stored: &[u8]| KeyRef::parse(stored).map(|key| key.slot).filter(|slot| slot.cell() == cell);
-    let all = SlotRange::cell(cell);
-    SlotRange { first: bound(&info.first).unwrap_or(all.first), last: bound(&info.last).unwrap_or(all.last) }
 }
 
 /// What is wrong with the entries, up to the first damaged block; `whole`: there is none.

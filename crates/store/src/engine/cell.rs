@@ -3,6 +3,7 @@
 
 use super::memtable::{self, Memtable};
 use crate::{
+    drops::Drops,
     limits::LINES_BYTES,
     log::batch::{Applied, Change},
     manifest::{Manifest, SlotInfo},
@@ -59,8 +60,8 @@ pub(crate) struct Work {
     pub(crate) installing: Option<Installing>,
     /// Work of this cell failed and is tried again at the next tick.
     pub(crate) resting: bool,
-    /// Tables that compaction found damaged and leaves alone.
-    pub(crate) unmergeable: Vec<u64>,
+    /// A drop became durable or the tables changed since it was looked whether a table has much that is dropped.
+    pub(crate) reclaim_due: bool,
 }
 
 /// A change of the set of tables.
@@ -120,7 +121,7 @@ impl Cell {
             merged: Lsn(0),
             next_number: manifest.next_number,
             oldest_mark: 0,
-            work: Work::default(),
+            work: Work { reclaim_due: true, ..Work::default() },
         }
     }
 
@@ -167,29 +168,47 @@ impl Cell {
     /// The dropped slots, for merges: only drops that are durable, in the log or with the manifest, since what is
     /// removed because of one must not come back without it. (No table is newer than the manifest, so that a merge
     /// meets no other drop between its tables.)
-    pub(crate) fn durable_drops(&self, durable: Lsn) -> Vec<(Slot, Lsn)> {
+    pub(crate) fn durable_drops(&self, durable: Lsn) -> Drops {
         let durable = durable.max(self.flushed);
-        self.drops().filter(|(_, dropped)| *dropped <= durable).collect()
+        Drops::new(self.dropped_slots().filter(|(_, dropped)| *dropped <= durable).collect())
     }
 
-    /// The dropped slots, with the position of the drop.
-    pub(crate) fn drops(&self) -> impl Iterator<Item = (Slot, Lsn)> {
+    /// The dropped slots.
+    pub(crate) fn drops(&self) -> Drops {
+        Drops::new(self.dropped_slots().collect())
+    }
+
+    fn dropped_slots(&self) -> impl Iterator<Item = (Slot, Lsn)> {
         self.dropped.iter().filter_map(|(&at, &dropped)| Some((self.slot_at(at)?, dropped)))
+    }
+
+    /// Whether there are drops that may still hide something.
+    pub(crate) fn has_drops(&self) -> bool {
+        !self.dropped.is_empty()
     }
 
     fn slot_at(&self, place: usize) -> Option<Slot> {
         Slot::stored(place as u16 * CELLS + self.number)
     }
 
-    /// Forgets drops that hide nothing any more.
+    /// Forgets drops that hide nothing any more. Looks once at each table that is older than one of them.
     pub(crate) fn forget_drops(&mut self) {
+        if self.dropped.is_empty() {
+            return;
+        }
+        let drops = self.drops();
+        let mut hiding = vec![false; self.live.len()];
+        for table in self.tables.iter().filter(|table| drops.can_hide(table.info().newest)) {
+            let newest = table.info().newest;
+            let mut mark = |slot| hiding[place(slot)] |= drops.hides(slot, newest);
+            match table.properties() {
+                Some(properties) => properties.slots().for_each(|count| mark(count.slot)),
+                None => table.slots().slots().for_each(mark),
+            }
+        }
+        let oldest = self.frozen.iter().map(|frozen| frozen.memtable.last()).min();
         let before = self.dropped.len();
-        let (frozen, tables, number) = (&self.frozen, &self.tables, self.number);
-        self.dropped.retain(|&at, &mut dropped| {
-            let Some(slot) = Slot::stored(at as u16 * CELLS + number) else { return false };
-            frozen.iter().any(|frozen| frozen.memtable.last() < dropped)
-                || tables.iter().any(|table| table.info().newest < dropped && table.may_hold(slot))
-        });
+        self.dropped.retain(|&at, &mut dropped| hiding[at] || oldest.is_some_and(|oldest| oldest < dropped));
         self.drops_over += (before - self.dropped.len()) as u64;
     }
 

@@ -32,7 +32,7 @@ pub(crate) struct Noted {
 
 impl Engine {
     /// Begins a checkpoint of this instant into a folder (a path inside the data folder's disk) that must not have been
-    /// used; false if one is being made already. [`Engine::take_checkpoint`] tells when it is done.
+    /// used; false if one is being made already or the engine has failed. [`Engine::take_checkpoint`] tells when it is done.
     pub fn checkpoint(&mut self, dir: &str) -> bool {
         if self.checkpoint.is_some() || self.failed {
             return false;
@@ -79,6 +79,15 @@ impl Engine {
         if ready(making) {
             let (dir, cells) = (std::mem::take(&mut making.dir), std::mem::take(&mut making.noted));
             jobs.push(Job::of(self.shard, Work::Checkpoint(CheckpointJob { dir, cells })));
+        }
+    }
+
+    /// Nothing is flushed any more: a checkpoint that waits for it will not be made.
+    pub(super) fn give_checkpoint_up(&mut self) {
+        let waits = |making: &Making| making.goals.iter().any(Option::is_some);
+        if self.checkpoint.as_ref().is_some_and(waits) {
+            self.checkpoint_done(Err(io::Error::other("the engine failed")));
+            self.work_due = true;
         }
     }
 

@@ -144,7 +144,7 @@ impl Engine {
         self.stats.blocks_read += blocks.len() as u64;
         self.stats.bloom_false += false_blocks;
         if let Some(owner) = damaged {
-            self.note_damaged(place, owner, Some(slot));
+            self.note_damaged(place, owner, slot);
         }
         for (owner, block, bytes) in blocks {
             // A table that was merged away meanwhile is asked no more.

@@ -44,6 +44,11 @@ impl Entry {
         self.lsn
     }
 
+    /// Memory that it takes, in bytes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.data.len() + ENTRY_OVERHEAD_BYTES
+    }
+
     /// The record; `None` if the key was forgotten.
     pub(crate) fn record(&self) -> Option<&[u8]> {
         (!self.forgotten).then(|| &self.data[usize::from(self.key_bytes)..])
@@ -131,7 +136,7 @@ impl Memtable {
         self.entries.retain(|entry| {
             let stays = entry.slot != slot;
             if !stays {
-                freed += entry.data.len() + ENTRY_OVERHEAD_BYTES;
+                freed += entry.memory_bytes();
             }
             stays
         });

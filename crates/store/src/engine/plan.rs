@@ -11,16 +11,13 @@ use super::{
     reclaim,
 };
 use crate::{
+    drops::Drops,
     engine::Flushed,
-    job::{CompactJob, CompactPlan, CompactResult, Done, FlushDone, FlushJob, Flushing, FreeJob, Job, Work},
-    limits::{COMPACT_RUNS, FLUSH_BYTES, SLOW_RUNS, STALL_RUNS},
+    job::{CompactDone, CompactJob, CompactPlan, Done, FlushDone, FlushJob, Flushing, FreeJob, Job, Work},
+    limits::{COMPACT_RUNS, FLUSH_BYTES, RECLAIM_TABLES, SLOW_RUNS, STALL_RUNS},
     table::Table,
 };
-use clockwise_core::{
-    ids::Lsn,
-    slot::Slot,
-    storage::{LoadError, Loaded},
-};
+use clockwise_core::storage::{LoadError, Loaded};
 use std::{ops::Range, sync::Arc};
 
 impl Engine {
@@ -78,7 +75,8 @@ impl Engine {
         }
     }
 
-    fn remove_unused(&mut self, jobs: &mut Vec<Job>) {
+    /// Has what nobody uses any more given back.
+    pub(super) fn remove_unused(&mut self, jobs: &mut Vec<Job>) {
         let shard = self.shard;
         // One after the other, so that little is given back between two steps.
         if !self.freeing
@@ -145,9 +143,14 @@ impl Engine {
             if cell.tables.len() < COMPACT_RUNS || cell.work.resting {
                 return None;
             }
+            // Only damage asks for them.
+            let drops = match self.damages.is_empty() {
+                true => Drops::default(),
+                false => cell.durable_drops(self.durable),
+            };
             let run = |table: &Arc<Table>| Run {
                 bytes: table.info().file_bytes,
-                mergeable: !table.is_broken() && !cell.work.unmergeable.contains(&table.info().number),
+                mergeable: self.damages.is_mergeable(table, &drops),
             };
             let runs: Vec<Run> = cell.tables.iter().map(run).collect();
             let count = compaction::pick(&runs);
@@ -160,12 +163,25 @@ impl Engine {
 
     /// Without anything to merge: is there a table with much that is dropped?
     fn plan_reclaim(&mut self, jobs: &mut Vec<Job>) {
-        let candidates = (0..self.cells.len()).filter_map(|at| {
-            let cell = &self.cells[at];
-            let waste = reclaim::most_wasteful(cell, &cell.durable_drops(self.durable));
-            Some((waste.filter(|_| !cell.work.resting)?, at))
-        });
-        let Some((waste, at)) = candidates.max() else { return };
+        let (mut most, mut tables) = (None, 0);
+        for (at, cell) in self.cells.iter_mut().enumerate() {
+            if !std::mem::take(&mut cell.work.reclaim_due) || !cell.has_drops() {
+                continue;
+            }
+            if cell.work.resting || tables >= RECLAIM_TABLES {
+                // Looked at later.
+                cell.work.reclaim_due = true;
+                self.work_due |= !cell.work.resting;
+                continue;
+            }
+            tables += cell.tables.len();
+            let drops = cell.durable_drops(self.durable);
+            if let Some(waste) = reclaim::most_wasteful(cell, &drops, &self.damages) {
+                cell.work.reclaim_due = true;
+                most = most.max(Some((waste, at)));
+            }
+        }
+        let Some((waste, at)) = most else { return };
         let drops = self.cells[at].durable_drops(self.durable);
         self.merge(at, waste.table..waste.table + 1, waste.whole, drops, jobs);
     }
@@ -175,7 +191,7 @@ impl Engine {
         at: usize,
         tables: Range<usize>,
         nothing_left: bool,
-        drops: Vec<(Slot, Lsn)>,
+        drops: Drops,
         jobs: &mut Vec<Job>,
     ) {
         let cell = &mut self.cells[at];
@@ -198,15 +214,20 @@ impl Engine {
     /// Takes the result of a job.
     pub(super) fn finish(&mut self, done: Done, loaded: &mut Vec<Loaded>) {
         // A lookup or a slice makes no background work, and there are many of them.
-        self.work_due |=
-            !matches!(done, Done::Read(_) | Done::Scan(_) | Done::Compacting(_) | Done::Freeing(_));
+        self.work_due |= !matches!(
+            done,
+            Done::Read(_) | Done::Scan { .. } | Done::Compacting(_) | Done::Freeing { rest: Some(_), .. }
+        );
         match done {
             Done::Read(read) => {
                 self.read_done(read, loaded);
             }
-            Done::Scan(page) => {
+            Done::Scan { page, damaged } => {
                 if page.result == Err(LoadError::Damaged) {
                     self.stats.damaged_reads += 1;
+                }
+                if let Some(owner) = damaged {
+                    self.note_damaged(self.place(page.slot), owner, page.slot);
                 }
                 loaded.push(Loaded::Page(page));
             }
@@ -218,13 +239,14 @@ impl Engine {
                 job.urgent = self.pressure() > 0;
                 self.slices.push(Job::of(self.shard, Work::Compact(job)));
             }
-            Done::Freeing(job) => self.slices.push(Job::of(self.shard, Work::Free(job))),
-            Done::Freed => self.freeing = false,
-            Done::Compact { cell, inputs, result, filtered } => {
-                self.stats.filtered_entries += filtered;
-                let at = usize::from(cell) / self.settings.shards;
-                self.compact_done(at, inputs, result);
+            Done::Freeing { rest, bytes } => {
+                self.frozen_bytes -= bytes;
+                match rest {
+                    Some(rest) => self.slices.push(Job::of(self.shard, Work::Free(rest))),
+                    None => self.freeing = false,
+                }
             }
+            Done::Compact(done) => self.compact_done(done),
             Done::Install { cells, result } => {
                 self.installing = false;
                 for cell in cells {
@@ -233,7 +255,7 @@ impl Engine {
                     match result {
                         Ok(()) => self.install(at, next),
                         // Either manifest may be found after a restart, so nothing may be built on either.
-                        Err(_) => self.failed = true,
+                        Err(_) => self.fail(),
                     }
                 }
                 self.fit_cache();
@@ -269,8 +291,10 @@ impl Engine {
         }
     }
 
-    fn compact_done(&mut self, at: usize, inputs: Vec<Arc<Table>>, result: CompactResult) {
-        let work = &mut self.cells[at].work;
+    fn compact_done(&mut self, done: CompactDone) {
+        let CompactDone { cell, inputs, drops, result, filtered } = done;
+        let at = usize::from(cell) / self.settings.shards;
+        self.stats.filtered_entries += filtered;
         match result {
             Ok(table) => {
                 self.stats.compactions += 1;
@@ -278,20 +302,16 @@ impl Engine {
                 self.stats.compacted_in_bytes += inputs.iter().map(bytes).sum::<u64>();
                 self.stats.compacted_out_bytes += table.as_ref().map_or(0, bytes);
                 let inputs = inputs.iter().map(|table| table.info().number).collect();
-                work.edits.push(Edit::Compacted { inputs, table });
+                self.cells[at].work.edits.push(Edit::Compacted { inputs, table });
             }
             Err(failure) => {
                 self.stats.failed_jobs += 1;
                 self.compacting = None;
                 match failure {
                     Some(merge) if merge.error == LoadError::Damaged => {
-                        work.unmergeable.push(merge.number);
-                        let table = inputs.iter().find(|table| table.info().number == merge.number);
-                        if let Some(owner) = table.map(|table| table.owner()) {
-                            self.note_damaged(at, owner, None);
-                        }
+                        self.note_unmergeable(at, &inputs[merge.input], &drops);
                     }
-                    _ => work.resting = true,
+                    _ => self.cells[at].work.resting = true,
                 }
             }
         }
@@ -306,7 +326,6 @@ impl Engine {
             cell.flushed = next.flushed;
             cell.work.flushing = false;
             let frozen = cell.frozen.pop_back().expect("the memtable stays until its table is visible");
-            self.frozen_bytes -= frozen.memtable.bytes();
             self.dropped.push(frozen);
             self.flushed.push(Flushed { cell: cell.number, lsn: next.flushed });
         }
@@ -317,12 +336,10 @@ impl Engine {
             let owners: Vec<u64> = next.gone.iter().map(|table| table.owner()).collect();
             owners.iter().for_each(|owner| self.damages.forget(*owner));
             self.cache.purge(owners);
-            cell.work
-                .unmergeable
-                .retain(|number| !next.gone.iter().any(|table| table.info().number == *number));
             self.gone.extend(next.gone);
         }
         cell.forget_drops();
+        cell.work.reclaim_due = true;
         self.note_for_checkpoint(at);
     }
 }

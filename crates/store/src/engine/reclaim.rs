@@ -1,9 +1,9 @@
-//! Giving back what dropped slots take: a table of which a good part is dropped is written anew without it, one that is
-//! dropped whole just goes.
+//! Giving back what dropped slots take: a table of which a good part is dropped is written anew without it, and so is one
+//! that is damaged where everything was dropped, which leaves the damage behind. One that is dropped whole just goes, and
+//! need not be readable for it.
 
-use super::cell::Cell;
-use crate::table::Table;
-use clockwise_core::{ids::Lsn, slot::Slot};
+use super::{cell::Cell, damage::Damages};
+use crate::{drops::Drops, table::Table};
 
 /// A table is written anew when this part of its bytes is dropped.
 const DROPPED_PART: u64 = 4;
@@ -20,25 +20,28 @@ pub(super) struct Waste {
 }
 
 /// The table of a cell with most to give back, if it is worth it.
-pub(super) fn most_wasteful(cell: &Cell, drops: &[(Slot, Lsn)]) -> Option<Waste> {
-    if drops.is_empty() {
-        return None;
-    }
-    let usable = |table: &Table| !table.is_broken() && !cell.work.unmergeable.contains(&table.info().number);
-    let wastes =
-        cell.tables.iter().enumerate().filter(|(_, table)| usable(table)).filter_map(|(at, table)| {
-            let all = table.info().raw_bytes;
-            let bytes = dropped_bytes(table, drops);
-            let waste = Waste { whole: bytes >= all, bytes, table: at };
-            (bytes > 0 && bytes >= all / DROPPED_PART).then_some(waste)
-        });
+pub(super) fn most_wasteful(cell: &Cell, drops: &Drops, damages: &Damages) -> Option<Waste> {
+    let older = cell.tables.iter().enumerate().filter(|(_, table)| drops.can_hide(table.info().newest));
+    let wastes = older.filter_map(|(at, table)| {
+        let all = table.info().raw_bytes;
+        let bytes = dropped_bytes(table, drops);
+        let waste = Waste { whole: bytes > 0 && bytes >= all, bytes, table: at };
+        let much = bytes > 0 && bytes >= all / DROPPED_PART || damages.is_damaged(table);
+        (waste.whole || much && damages.is_mergeable(table, drops)).then_some(waste)
+    });
     wastes.max()
 }
 
 /// Keys and records of a table that are dropped, in bytes.
-fn dropped_bytes(table: &Table, drops: &[(Slot, Lsn)]) -> u64 {
+fn dropped_bytes(table: &Table, drops: &Drops) -> u64 {
     let newest = table.info().newest;
-    let Some(properties) = table.properties() else { return 0 };
-    let is_dropped = |slot| drops.iter().any(|&(of, dropped)| of == slot && newest < dropped);
-    properties.slots().filter(|count| is_dropped(count.slot)).map(|count| count.raw_bytes).sum()
+    match table.properties() {
+        Some(properties) => {
+            let dropped = properties.slots().filter(|count| drops.hides(count.slot, newest));
+            dropped.map(|count| count.raw_bytes).sum()
+        }
+        // It says nothing of single slots.
+        None if drops.hide_all(table.slots(), newest) => table.info().raw_bytes,
+        None => 0,
+    }
 }

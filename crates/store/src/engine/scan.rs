@@ -5,7 +5,11 @@
 //! which a page ended begins another scan, also after a restart.
 
 use super::{Engine, cell::Frozen};
-use crate::table::{KeyRef, Stream, Table, Value};
+use crate::{
+    damage::SlotRange,
+    drops::Drops,
+    table::{Entries, KeyRef, Merge, MergeError, Stream, Table, Value},
+};
 use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
@@ -39,6 +43,7 @@ pub struct Scanned {
 /// An entry of a memtable on its way: stored key and value.
 type Head = (Vec<u8>, Value);
 
+/// Where entries come from.
 enum Source {
     /// Entries of the active memtable, to be sorted where the scan runs.
     Copied(Vec<Head>),
@@ -49,24 +54,34 @@ enum Source {
     Table(Box<Stream>),
 }
 
+/// What all sources of a scan leave out.
+struct Bounds {
+    range: ScanRange,
+    drops: Drops,
+}
+
+/// A source without what is outside of the range or was dropped.
 struct Input {
     source: Source,
     /// Its last change: what was dropped after it shows nothing.
     newest: Lsn,
-    /// The stored key that it stands at; means nothing at its end.
-    key: Vec<u8>,
-    /// What it has for the key; `None` at its end.
-    value: Option<Value>,
+    bounds: Arc<Bounds>,
 }
 
 /// A scan under way; see the module.
 pub struct Scan {
-    range: ScanRange,
+    state: State,
+    /// The names of its tables, which come behind so many memtables.
+    tables: Vec<u64>,
+    memtables: usize,
+}
+
+enum State {
     /// Newest first.
-    inputs: Vec<Input>,
-    /// Slots that were dropped, with the position of the drop.
-    drops: Vec<(Slot, Lsn)>,
-    begun: bool,
+    Waiting(Vec<Input>),
+    Going(Merge<Input>),
+    /// What stopped it.
+    Stopped(MergeError),
 }
 
 impl Engine {
@@ -77,22 +92,25 @@ impl Engine {
         // What is small is copied, and a large one closed.
         self.freeze_unless_small(at);
         let cell = &self.cells[at];
-        let drops = cell.drops().collect();
+        let bounds = Arc::new(Bounds { range, drops: cell.drops() });
+        let input = |source, newest| Input { source, newest, bounds: Arc::clone(&bounds) };
         let mut inputs = Vec::with_capacity(1 + cell.frozen.len() + cell.tables.len());
         if cell.active.len() > 0 {
-            let heads = copied(cell.active.iter(), &range);
-            inputs.push(Input::new(Source::Copied(heads), cell.active.last()));
+            let heads = copied(cell.active.iter(), &bounds.range);
+            inputs.push(input(Source::Copied(heads), cell.active.last()));
         }
-        let closed =
-            |frozen: &Arc<Frozen>| Input::new(Source::Closed(Arc::clone(frozen)), frozen.memtable.last());
+        let closed = |frozen: &Arc<Frozen>| input(Source::Closed(Arc::clone(frozen)), frozen.memtable.last());
         inputs.extend(cell.frozen.iter().map(closed));
-        let tables = cell.tables.iter().filter(|table| range.meets(table));
+        let tables = cell.tables.iter().filter(|table| bounds.meets(table));
         let stream = |table: &Arc<Table>| {
-            Input::new(Source::Table(Box::new(table.stream_from(range.from()))), table.info().newest)
+            let ScanRange { last, .. } = bounds.range;
+            let stream = table.stream_past(&bounds.drops, Some(bounds.range.from()), Some(last));
+            input(Source::Table(Box::new(stream)), table.info().newest)
         };
-        inputs.extend(tables.map(stream));
+        let memtables = inputs.len();
+        inputs.extend(tables.clone().map(stream));
         self.stats.scans += 1;
-        Scan { range, inputs, drops, begun: false }
+        Scan { state: State::Waiting(inputs), tables: tables.map(|table| table.owner()).collect(), memtables }
     }
 }
 
@@ -105,17 +123,6 @@ impl ScanRange {
     /// No key of the range is before this one.
     fn from(&self) -> KeyRef<'_> {
         KeyRef { slot: self.first, key: self.after.as_deref().unwrap_or_default() }
-    }
-
-    /// Whether a table may hold keys of the range.
-    fn meets(&self, table: &Table) -> bool {
-        let info = table.info();
-        let begins = KeyRef::parse(&info.first).is_none_or(|first| first.slot <= self.last);
-        begins && self.from().cmp_stored(&info.last).is_le()
-    }
-
-    fn holds(&self, stored: &[u8]) -> bool {
-        KeyRef::parse(stored).is_some_and(|key| self.holds_key(key))
     }
 
     fn holds_key(&self, key: KeyRef<'_>) -> bool {
@@ -139,36 +146,55 @@ fn copied<'a>(entries: impl Iterator<Item = &'a super::memtable::Entry>, range: 
     entries.filter(|entry| range.holds_key(entry.key())).map(head).collect()
 }
 
-impl Input {
-    fn new(source: Source, newest: Lsn) -> Input {
-        Input { source, newest, key: Vec::new(), value: None }
-    }
-
-    /// Goes on to its next entry of the range that was not dropped.
-    fn advance(&mut self, range: &ScanRange, drops: &[(Slot, Lsn)]) -> Result<(), LoadError> {
-        loop {
-            self.value = self.next()?;
-            let Some(key) = self.value.as_ref().and_then(|_| KeyRef::parse(&self.key)) else { return Ok(()) };
-            if key.slot > range.last {
-                self.value = None;
-                return Ok(());
-            }
-            let dropped = drops.iter().any(|&(slot, at)| slot == key.slot && self.newest < at);
-            if !dropped && range.holds(&self.key) {
-                return Ok(());
-            }
+impl Bounds {
+    /// Whether a table may hold keys of the range that were not dropped.
+    fn meets(&self, table: &Table) -> bool {
+        if self.range.from().cmp_stored(&table.info().last).is_gt() {
+            return false;
         }
+        let slots = table.slots();
+        let both =
+            SlotRange { first: slots.first.max(self.range.first), last: slots.last.min(self.range.last) };
+        both.first <= both.last && !self.drops.hide_all(both, table.info().newest)
+    }
+}
+
+impl Source {
+    /// Sorts what is not sorted yet.
+    fn sort(&mut self, range: &ScanRange) {
+        let mut heads = match self {
+            Source::Copied(heads) => std::mem::take(heads),
+            Source::Closed(frozen) => copied(frozen.memtable.iter(), range),
+            Source::Sorted(_) | Source::Table(_) => return,
+        };
+        heads.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        *self = Source::Sorted(heads.into_iter());
     }
 
-    fn next(&mut self) -> Result<Option<Value>, LoadError> {
-        Ok(match &mut self.source {
+    fn next(&mut self, key: &mut Vec<u8>) -> Result<Option<Value>, LoadError> {
+        Ok(match self {
             Source::Copied(_) | Source::Closed(_) => None,
-            Source::Table(stream) => stream.next(&mut self.key)?,
-            Source::Sorted(heads) => heads.next().map(|(key, value)| {
-                self.key = key;
+            Source::Table(stream) => stream.next(key)?,
+            Source::Sorted(heads) => heads.next().map(|(next, value)| {
+                *key = next;
                 value
             }),
         })
+    }
+}
+
+impl Entries for Input {
+    fn next(&mut self, stored: &mut Vec<u8>) -> Result<Option<Value>, LoadError> {
+        let Bounds { range, drops } = &*self.bounds;
+        loop {
+            let Some(value) = self.source.next(stored)? else { return Ok(None) };
+            let Some(key) = KeyRef::parse(stored).filter(|key| key.slot <= range.last) else {
+                return Ok(None);
+            };
+            if range.holds_key(key) && !drops.hides(key.slot, self.newest) {
+                return Ok(Some(value));
+            }
+        }
     }
 }
 
@@ -185,56 +211,42 @@ impl Scan {
         limit: PageLimit,
         page: &mut Vec<Scanned>,
     ) -> Result<bool, LoadError> {
-        if !self.begun {
-            self.begin()?;
+        self.go_on(limit, page).map_err(|stopped| {
+            self.state = State::Stopped(stopped);
+            stopped.error
+        })
+    }
+
+    /// The table that stopped it because it is damaged.
+    pub(crate) fn damaged_table(&self) -> Option<u64> {
+        match self.state {
+            State::Stopped(MergeError { input, error: LoadError::Damaged }) => {
+                self.tables.get(input.checked_sub(self.memtables)?).copied()
+            }
+            _ => None,
         }
+    }
+
+    fn go_on(&mut self, limit: PageLimit, page: &mut Vec<Scanned>) -> Result<bool, MergeError> {
+        let merge = match &mut self.state {
+            State::Stopped(stopped) => return Err(*stopped),
+            State::Going(merge) => merge,
+            State::Waiting(inputs) => {
+                let mut inputs = std::mem::take(inputs);
+                inputs.iter_mut().for_each(|input| input.source.sort(&input.bounds.range));
+                self.state = State::Going(Merge::new(inputs)?);
+                return self.go_on(limit, page);
+            }
+        };
         let mut taken = 0;
         let records = page.len().saturating_add(limit.records);
         while taken < limit.bytes && page.len() < records {
-            let Some(at) = self.newest()? else { return Ok(false) };
-            let input = &mut self.inputs[at];
-            if let (Some(Value::Record(record)), Some(key)) = (input.value.take(), KeyRef::parse(&input.key))
-            {
-                taken += input.key.len() + record.len();
+            let Some(next) = merge.next_entry()? else { return Ok(false) };
+            if let (Value::Record(record), Some(key)) = (next.value, KeyRef::parse(next.key)) {
+                taken += next.key.len() + record.len();
                 page.push(Scanned { slot: key.slot, key: Bytes::copy_from_slice(key.key), record });
             }
-            input.advance(&self.range, &self.drops)?;
         }
         Ok(true)
-    }
-
-    fn begin(&mut self) -> Result<(), LoadError> {
-        for input in &mut self.inputs {
-            let unsorted = match &mut input.source {
-                Source::Copied(heads) => Some(std::mem::take(heads)),
-                Source::Closed(frozen) => Some(copied(frozen.memtable.iter(), &self.range)),
-                Source::Sorted(_) | Source::Table(_) => None,
-            };
-            if let Some(mut heads) = unsorted {
-                heads.sort_unstable_by(|left, right| left.0.cmp(&right.0));
-                input.source = Source::Sorted(heads.into_iter());
-            }
-            input.advance(&self.range, &self.drops)?;
-        }
-        self.begun = true;
-        Ok(())
-    }
-
-    /// The input that has the newest entry of the next key; older ones are past the key then.
-    fn newest(&mut self) -> Result<Option<usize>, LoadError> {
-        let mut newest: Option<usize> = None;
-        for (at, input) in self.inputs.iter().enumerate() {
-            if input.value.is_some() && newest.is_none_or(|newest| input.key < self.inputs[newest].key) {
-                newest = Some(at);
-            }
-        }
-        let Some(at) = newest else { return Ok(None) };
-        let (front, older) = self.inputs.split_at_mut(at + 1);
-        for older in older {
-            if older.value.is_some() && older.key == front[at].key {
-                older.advance(&self.range, &self.drops)?;
-            }
-        }
-        Ok(Some(at))
     }
 }

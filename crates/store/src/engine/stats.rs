@@ -5,7 +5,8 @@
 pub struct EngineStats {
     /// Memory of memtables that take changes, in bytes.
     pub active_bytes: u64,
-    /// Memory of memtables that are being flushed or wait for it, in bytes.
+    /// Memory of closed memtables, in bytes: they wait to be flushed, are being flushed, or are in tables and being given
+    /// back. What a scan holds beyond that is not counted.
     pub frozen_bytes: u64,
     /// Memory of cached blocks, in bytes.
     pub cache_bytes: u64,
@@ -39,7 +40,7 @@ pub struct EngineStats {
     pub bloom_false: u64,
     /// Lookups that ended at a damaged block.
     pub damaged_reads: u64,
-    /// Tables in which lookups or merges met damaged blocks.
+    /// Tables that are damaged now, as far as the start, lookups and merges have met it.
     pub damaged_tables: u64,
     /// Lookups that ended at a disk error.
     pub failed_reads: u64,
@@ -61,7 +62,7 @@ pub struct EngineStats {
     pub failed_jobs: u64,
     /// How far flushes and merges are behind, from 0 to 1,000.
     pub pressure: u64,
-    /// Frozen memtables that wait for their table.
+    /// Closed memtables that wait for their table.
     pub backlog: u64,
     /// Times that `admits` said no.
     pub refusals: u64,

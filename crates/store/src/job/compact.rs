@@ -5,13 +5,14 @@
 //! A merge runs in slices, each a job of a few milliseconds, so that whoever runs them decides how much of a
 //! processor they get and what goes in between.
 
-use super::{CompactResult, Done};
+use super::Done;
 use crate::{
     disk::{Disk, remove_if_there},
+    drops::Drops,
     limits::SLICE_BYTES,
-    table::{self, Builder, BuilderOptions, KeyRef, Merge, MergeError, Span, Table, Value},
+    table::{self, Builder, BuilderOptions, KeyRef, Merge, MergeError, Merged, Span, Stream, Table, Value},
 };
-use clockwise_core::{ids::Lsn, slot::Slot};
+use clockwise_core::slot::Slot;
 use std::{io, sync::Arc};
 
 /// Decides during merges which records need not be kept.
@@ -29,21 +30,36 @@ pub(crate) struct CompactPlan {
     pub(crate) inputs: Vec<Arc<Table>>,
     /// Whether the oldest table of the cell is among them.
     pub(crate) bottom: bool,
-    /// What was written to these slots before these positions is dropped.
-    pub(crate) drops: Vec<(Slot, Lsn)>,
+    /// Durable ones: what they hide is left out, and where nothing else is it is not even read.
+    pub(crate) drops: Drops,
     /// Everything in the inputs is dropped, so that none of them has to be read.
     pub(crate) nothing_left: bool,
     pub(crate) filter: Option<Arc<dyn CompactionFilter>>,
     pub(crate) builder: BuilderOptions,
 }
 
+/// A merged table (`None` if nothing is left), or what stopped the merge: an input, or else a write.
+pub(crate) type CompactResult = Result<Option<Arc<Table>>, Option<MergeError>>;
+
 /// A merge between two slices.
 pub(crate) struct CompactJob {
     plan: CompactPlan,
-    begun: Option<(Merge, Builder)>,
+    begun: Option<(Merge<Stream>, Builder)>,
     pub(crate) filtered: u64,
     /// Writers are slowed down already.
     pub(crate) urgent: bool,
+}
+
+/// What became of a merge.
+pub(crate) struct CompactDone {
+    pub(crate) cell: u16,
+    /// Newest first.
+    pub(crate) inputs: Vec<Arc<Table>>,
+    /// What was left out.
+    pub(crate) drops: Drops,
+    pub(crate) result: CompactResult,
+    /// Records that the caller's rule left out.
+    pub(crate) filtered: u64,
 }
 
 /// What stopped a merge.
@@ -64,13 +80,6 @@ impl From<io::Error> for Stopped {
     }
 }
 
-impl CompactPlan {
-    fn is_dropped(&self, key: KeyRef<'_>, input: usize) -> bool {
-        let newest = self.inputs[input].info().newest;
-        self.drops.iter().any(|&(slot, dropped)| slot == key.slot && newest < dropped)
-    }
-}
-
 impl CompactJob {
     pub(crate) fn new(plan: CompactPlan) -> CompactJob {
         CompactJob { plan, begun: None, filtered: 0, urgent: false }
@@ -86,12 +95,12 @@ impl CompactJob {
             Stopped::Reading(error) => Some(error),
             Stopped::Writing => None,
         });
-        let CompactPlan { cell, number, inputs, .. } = self.plan;
+        let CompactPlan { cell, number, inputs, drops, .. } = self.plan;
         if !matches!(result, Ok(Some(_))) {
             // Best effort: recovery removes what no manifest lists.
             let _garbage_until_recovery = remove_if_there(disk, &table::path(cell, number));
         }
-        Done::Compact { cell, inputs, result, filtered: self.filtered }
+        Done::Compact(CompactDone { cell, inputs, drops, result, filtered: self.filtered })
     }
 
     /// Merges for a while; true at the end.
@@ -103,15 +112,16 @@ impl CompactJob {
         if self.begun.is_none() {
             let most = plan.inputs.iter().map(|table| table.info().entries).sum();
             let builder = Builder::new(disk, plan.cell, plan.number, most, plan.builder)?;
-            self.begun = Some((Merge::new(&plan.inputs)?, builder));
+            let streams = plan.inputs.iter().map(|table| table.stream_past(&plan.drops, None, None));
+            self.begun = Some((Merge::new(streams)?, builder));
         }
         let Some((merge, builder)) = &mut self.begun else { return Ok(true) };
         let mut done = 0;
         while done < SLICE_BYTES {
-            let Some((input, (stored, value))) = merge.next_from()? else { return Ok(true) };
+            let Some(Merged { input, key: stored, value }) = merge.next_entry()? else { return Ok(true) };
             let Some(key) = KeyRef::parse(stored) else { continue };
             // What hides the newest entry hides the older ones of the key as well.
-            if !plan.drops.is_empty() && plan.is_dropped(key, input) {
+            if plan.drops.hides(key.slot, plan.inputs[input].info().newest) {
                 done += stored.len();
                 continue;
             }

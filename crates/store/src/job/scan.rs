@@ -1,5 +1,6 @@
 //! A page of a slot's records, read off the shard's thread.
 
+use super::Done;
 use crate::engine::Scan;
 use clockwise_core::{
     slot::Slot,
@@ -14,14 +15,15 @@ pub(crate) struct ScanJob {
 }
 
 impl ScanJob {
-    pub(super) fn run(mut self) -> Page {
+    pub(super) fn run(mut self) -> Done {
         let mut scanned = Vec::new();
         let result = self.scan.next_page_of(self.limit, &mut scanned);
-        Page {
+        let page = Page {
             job: self.id,
             slot: self.slot,
             records: scanned.into_iter().map(|it| (it.key, it.record)).collect(),
             result: result.map(|more| if more { PageEnd::More } else { PageEnd::Done }),
-        }
+        };
+        Done::Scan { page, damaged: self.scan.damaged_table() }
     }
 }

@@ -242,6 +242,6 @@ impl Builder {
             filter: Some(filter),
             properties: Some(properties),
         };
-        Ok(Table { owner, path, info, body: Some(body) })
+        Ok(Table { owner, path, info, body: Ok(body) })
     }
 }

@@ -2,6 +2,7 @@
 //! which slots are to be repaired from other replicas.
 
 use super::{KeyRef, Place, Table};
+use crate::damage::SlotRange;
 use clockwise_core::{limits::CELLS, slot::Slot, storage::LoadError};
 
 /// A block that cannot be read, as found by [`Table::damage`].
@@ -20,20 +21,15 @@ pub struct Damage {
 impl Table {
     /// Reads every block; answers those that are bad, in order.
     pub fn damage(&self) -> Vec<Damage> {
-        let mut damage = Vec::new();
-        let slots = || Slot::all_stored().filter(|slot| slot.cell() == (self.owner >> 48) as u16);
-        let lowest = slot(&self.info.first).or(slots().next());
-        let highest = slot(&self.info.last).or(slots().last());
-        let (Some(lowest), Some(highest)) = (lowest, highest) else { return damage };
+        let SlotRange { first, last } = self.slots();
         let Ok(body) = self.body() else {
-            return vec![Damage { offset: 0, first: lowest, last: highest, error: LoadError::Damaged }];
+            return vec![Damage { offset: 0, first, last, error: LoadError::Damaged }];
         };
-        let bad = |place: Place, fence: &[u8], next: Option<&[u8]>, error| Damage {
-            offset: place.offset,
-            first: slot(fence).unwrap_or(lowest),
-            last: next.and_then(last_slot_before).unwrap_or(highest),
-            error,
+        let bad = |place: Place, fence: &[u8], next: Option<&[u8]>, error| {
+            let SlotRange { first, last } = self.slots_between(fence, next);
+            Damage { offset: place.offset, first, last, error }
         };
+        let mut damage = Vec::new();
         let mut number = 0;
         while let Some(place) = body.index.place(number) {
             let fence = body.index.fence(number);
@@ -56,6 +52,15 @@ impl Table {
             }
         }
         damage
+    }
+
+    /// The slots whose keys could be in a block or partition, given the fence before it and that before the next one.
+    pub(super) fn slots_between(&self, fence: &[u8], next: Option<&[u8]>) -> SlotRange {
+        let all = self.slots();
+        SlotRange {
+            first: slot(fence).unwrap_or(all.first),
+            last: next.and_then(last_slot_before).unwrap_or(all.last),
+        }
     }
 }
 

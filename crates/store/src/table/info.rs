@@ -1,6 +1,8 @@
 //! What is known of a table without opening it: kept in the table's properties and in the cell's manifest, so
 //! that a damaged table still bounds the keys it takes with it.
 
+use super::KeyRef;
+use crate::damage::SlotRange;
 use bytes::Bytes;
 use clockwise_core::{
     ids::Lsn,
@@ -29,6 +31,17 @@ pub struct TableInfo {
 }
 
 impl TableInfo {
+    /// The slots of its cell whose keys could be in it, as far as its first and last key tell.
+    pub(crate) fn slots(&self, cell: u16) -> SlotRange {
+        let bound =
+            |stored: &[u8]| KeyRef::parse(stored).map(|key| key.slot).filter(|slot| slot.cell() == cell);
+        let all = SlotRange::cell(cell);
+        SlotRange {
+            first: bound(&self.first).unwrap_or(all.first),
+            last: bound(&self.last).unwrap_or(all.last),
+        }
+    }
+
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         for field in
             [self.number, self.file_bytes, self.entries, self.forgotten, self.raw_bytes, self.newest.0]

@@ -1,74 +1,69 @@
-//! Several tables of a cell as one sorted sequence: of entries with the same key only the newest comes out.
+//! Several sorted sequences of a cell as one: of entries with the same key only the newest comes out. Knows tables and
+//! memtables only as [`Entries`], and leaves none out by itself. After an error it must not be asked again.
 
-use super::{KeyRef, Table, Value, stream::Stream};
+use super::Value;
 use clockwise_core::storage::LoadError;
-use std::sync::Arc;
 
-/// A merge stopped at a table.
+/// Entries of rising keys, each key once.
+pub trait Entries {
+    /// The next entry: its value, and its stored key in the place of what `key` holds; `None` behind the last.
+    fn next(&mut self, key: &mut Vec<u8>) -> Result<Option<Value>, LoadError>;
+}
+
+/// A merge stopped at an input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MergeError {
-    /// The number of the table that cannot be read on.
-    pub number: u64,
+    /// Which input cannot be read on, counted from 0.
+    pub input: usize,
     /// Why.
     pub error: LoadError,
 }
 
-/// An entry (stored key and value), and the number of the table in the list that it comes from.
-pub(crate) type Origin<'a> = (usize, (&'a [u8], Value));
+/// What comes out.
+#[derive(Debug)]
+pub struct Merged<'a> {
+    /// The input that it comes from, counted from 0.
+    pub input: usize,
+    /// The stored key.
+    pub key: &'a [u8],
+    /// What the input has for it.
+    pub value: Value,
+}
 
-/// The heads of the tables, newest table first.
-pub struct Merge {
-    inputs: Vec<Input>,
+/// The heads of the inputs, newest input first.
+pub struct Merge<E> {
+    inputs: Vec<Input<E>>,
     /// The input whose head came out last and is still to be replaced.
     given: Option<usize>,
 }
 
-struct Input {
-    stream: Stream,
+struct Input<E> {
+    entries: E,
     /// The stored key of the head.
     key: Vec<u8>,
     /// `None` behind the last entry.
     value: Option<Value>,
 }
 
-impl Input {
-    fn advance(&mut self) -> Result<(), MergeError> {
-        let number = self.stream.number();
-        self.value = self.stream.next(&mut self.key).map_err(|error| MergeError { number, error })?;
+impl<E: Entries> Merge<E> {
+    /// Begins a merge; the newest input comes first.
+    pub fn new(inputs: impl IntoIterator<Item = E>) -> Result<Merge<E>, MergeError> {
+        let input = |entries| Input { entries, key: Vec::new(), value: None };
+        let mut merge = Merge { inputs: inputs.into_iter().map(input).collect(), given: None };
+        (0..merge.inputs.len()).try_for_each(|at| merge.advance(at))?;
+        Ok(merge)
+    }
+
+    fn advance(&mut self, at: usize) -> Result<(), MergeError> {
+        let input = &mut self.inputs[at];
+        input.value = input.entries.next(&mut input.key).map_err(|error| MergeError { input: at, error })?;
         Ok(())
     }
-}
 
-impl Merge {
-    /// Begins a merge of all entries; the newest table comes first.
-    pub fn new(tables: &[Arc<Table>]) -> Result<Merge, MergeError> {
-        Merge::of(tables.iter().map(Table::stream))
-    }
-
-    /// Begins a merge of the entries from a key on; the newest table comes first.
-    pub fn from(tables: &[Arc<Table>], key: KeyRef<'_>) -> Result<Merge, MergeError> {
-        Merge::of(tables.iter().map(|table| table.stream_from(key)))
-    }
-
-    fn of(streams: impl Iterator<Item = Stream>) -> Result<Merge, MergeError> {
-        let mut inputs = Vec::new();
-        for stream in streams {
-            let mut input = Input { stream, key: Vec::new(), value: None };
-            input.advance()?;
-            inputs.push(input);
-        }
-        Ok(Merge { inputs, given: None })
-    }
-
-    /// The next stored key with its newest value.
-    pub fn next_entry(&mut self) -> Result<Option<(&[u8], Value)>, MergeError> {
-        Ok(self.next_from()?.map(|(_, entry)| entry))
-    }
-
-    /// The same, with the number of the table (in the list) that it comes from.
-    pub(crate) fn next_from(&mut self) -> Result<Option<Origin<'_>>, MergeError> {
+    /// The next key with its newest value.
+    pub fn next_entry(&mut self) -> Result<Option<Merged<'_>>, MergeError> {
         if let Some(given) = self.given.take() {
-            self.inputs[given].advance()?;
+            self.advance(given)?;
         }
         let mut newest: Option<usize> = None;
         for (at, input) in self.inputs.iter().enumerate() {
@@ -77,14 +72,13 @@ impl Merge {
             }
         }
         let Some(at) = newest else { return Ok(None) };
-        let (front, older) = self.inputs.split_at_mut(at + 1);
-        for older in older {
-            if older.value.is_some() && older.key == front[at].key {
-                older.advance()?;
+        for older in at + 1..self.inputs.len() {
+            if self.inputs[older].value.is_some() && self.inputs[older].key == self.inputs[at].key {
+                self.advance(older)?;
             }
         }
         self.given = Some(at);
         let input = &mut self.inputs[at];
-        Ok(input.value.take().map(|value| (at, (&input.key[..], value))))
+        Ok(input.value.take().map(|value| Merged { input: at, key: &input.key, value }))
     }
 }

@@ -2,7 +2,7 @@
 //! the table (or only its filter) unusable, never the folder. Reads no data blocks.
 
 use super::{
-    Body, FOOTER_BYTES, HEADER_BYTES, Properties, Table, TableInfo, VERSION, bloom::Bloom, envelope,
+    Body, Broken, FOOTER_BYTES, HEADER_BYTES, Properties, Table, TableInfo, VERSION, bloom::Bloom, envelope,
     index::Index, owner, path, v1,
 };
 use crate::{
@@ -13,6 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use clockwise_core::varint::Reader;
+use rustix::io::Errno;
 use std::io;
 
 /// Where the sections lie: offset and length of each, in bytes.
@@ -67,26 +68,51 @@ impl Footer {
     }
 }
 
-/// Opens the table that `listed` describes. A table that is missing or damaged comes back as a broken one; only
-/// a disk error, a newer format, or a compression that this build leaves out is an error.
+/// Opens the table that `listed` describes. A table that is missing or damaged, or of which the disk cannot read what it
+/// must, comes back as a broken one: one bad place of a disk must not keep a folder closed. Any other answer of the
+/// disk (no permission, too many open files) says nothing of the table and is an error, as are a newer
+/// format and a compression that this build leaves out.
 pub fn open(disk: &dyn Disk, cell: u16, listed: TableInfo) -> Result<Table, OpenError> {
     let path = path(cell, listed.number);
-    let file = match disk.open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Table::broken(cell, listed)),
-        Err(error) => return Err(error.into()),
-    };
     let owner = owner(cell, listed.number);
-    match read_parts(&*file, owner, &listed) {
-        Ok(Some(Parts { version, index, filter, properties })) => {
+    let why = match open_parts(disk, &path, owner, &listed) {
+        Ok(Some((file, Parts { version, index, filter, properties }))) => {
             let body = Body { file, version, index, filter, properties };
-            Ok(Table { owner, path, info: listed, body: Some(body) })
+            return Ok(Table { owner, path, info: listed, body: Ok(body) });
         }
-        Ok(None) => Ok(Table::broken(cell, listed)),
-        Err(PartsError::Newer(version)) => Err(OpenError::Newer { path, version }),
-        Err(PartsError::Zstd) => Err(OpenError::Options("a table needs zstd, which this build leaves out")),
-        Err(PartsError::Io(error)) => Err(error.into()),
-    }
+        Ok(None) => Broken::Damaged,
+        Err(PartsError::Newer(version)) => return Err(OpenError::Newer { path, version }),
+        Err(PartsError::Zstd) => {
+            return Err(OpenError::Options("a table needs zstd, which this build leaves out"));
+        }
+        Err(PartsError::Io(error)) => match error.kind() {
+            io::ErrorKind::NotFound => Broken::Missing,
+            io::ErrorKind::UnexpectedEof => Broken::Damaged,
+            _ if is_of_the_medium(&error) => Broken::Unreadable,
+            _ => return Err(error.into()),
+        },
+    };
+    Ok(Table::broken(cell, listed, why))
+}
+
+/// Whether an error says that what lies on the disk cannot be read, as file systems answer where a sector or their own
+/// checksum is bad.
+fn is_of_the_medium(error: &io::Error) -> bool {
+    const OF_THE_MEDIUM: [Errno; 6] =
+        [Errno::IO, Errno::NODATA, Errno::REMOTEIO, Errno::ILSEQ, Errno::BADMSG, Errno::UCLEAN];
+    Errno::from_io_error(error).is_some_and(|errno| OF_THE_MEDIUM.contains(&errno))
+}
+
+type Opened = (Box<dyn DiskFile>, Parts);
+
+fn open_parts(
+    disk: &dyn Disk,
+    path: &str,
+    owner: u64,
+    listed: &TableInfo,
+) -> Result<Option<Opened>, PartsError> {
+    let file = disk.open(path)?;
+    Ok(read_parts(&*file, owner, listed)?.map(|parts| (file, parts)))
 }
 
 enum PartsError {

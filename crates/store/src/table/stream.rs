@@ -1,10 +1,10 @@
 //! Entries of a table in order, from the first one or from a key on, read in large pieces past the cache. Every
-//! block is verified; the first damaged one ends the stream with an error.
+//! block is verified; the first damaged one ends the stream with an error, behind all that comes before it.
 
-use super::{KeyRef, Place, Table, block};
-use crate::limits::STREAM_BYTES;
+use super::{Entries, KeyRef, Place, Table, Value, block, index::Index};
+use crate::{drops::Drops, limits::STREAM_BYTES};
 use bytes::Bytes;
-use clockwise_core::storage::LoadError;
+use clockwise_core::{slot::Slot, storage::LoadError};
 use std::{collections::VecDeque, sync::Arc};
 
 /// What is read at once at first when a stream begins at a key, in bytes; it doubles with each piece, as a stream
@@ -22,10 +22,15 @@ pub struct Stream {
     piece_bytes: usize,
     block: Bytes,
     entry: usize,
+    /// What is wrong behind the piece that was read last.
+    stopped: Option<LoadError>,
 }
 
-/// The places of a table's blocks from one on.
+/// The places of a table's blocks from one on, without those of which everything was dropped.
 pub(super) struct Places {
+    drops: Drops,
+    /// Blocks that begin behind this slot are none of them.
+    last: Option<Slot>,
     /// The next block or partition of the index that is in memory.
     next: u32,
     /// Blocks of the partition that was read last.
@@ -33,28 +38,67 @@ pub(super) struct Places {
 }
 
 impl Places {
-    /// All blocks, or those from the one that could hold a key.
-    pub(super) fn new(table: &Table, from: Option<KeyRef<'_>>) -> Result<Places, LoadError> {
+    /// All blocks.
+    fn new(drops: Drops, last: Option<Slot>) -> Places {
+        Places { drops, last, next: 0, known: VecDeque::new() }
+    }
+
+    /// Whether all that is behind a fence is behind the last slot.
+    fn ends(&self, fence: &[u8]) -> bool {
+        self.last.is_some_and(|last| KeyRef::parse(fence).is_some_and(|key| key.slot > last))
+    }
+
+    /// Goes to the block that could hold a key.
+    fn seek(&mut self, table: &Table, key: KeyRef<'_>) -> Result<(), LoadError> {
         let index = &table.body()?.index;
-        let mut places = Places { next: 0, known: VecDeque::new() };
-        let Some(key) = from else { return Ok(places) };
         let place = index.find(key).ok_or(LoadError::Damaged)?;
-        places.next = place.number & !Place::PARTITION;
-        if place.is_partition() {
+        self.next = place.number & !Place::PARTITION;
+        self.known.clear();
+        if place.is_partition() && !self.skips(table, index.fence(self.next), self.fence_behind(index)) {
             let block = table.locate(place, &table.read_block(place)?, key)?;
-            places.fill(table)?;
-            while places.known.front().is_some_and(|place| place.number < block.number) {
-                places.known.pop_front();
+            self.fill(table)?;
+            while self.known.front().is_some_and(|place| place.number < block.number) {
+                self.known.pop_front();
             }
         }
-        Ok(places)
+        Ok(())
+    }
+
+    /// The fence behind the next block or partition.
+    fn fence_behind<'a>(&self, index: &'a Index) -> Option<&'a [u8]> {
+        index.place(self.next + 1).map(|_| index.fence(self.next + 1))
+    }
+
+    /// Whether everything between two fences was dropped.
+    fn skips(&self, table: &Table, fence: &[u8], behind: Option<&[u8]>) -> bool {
+        !self.drops.is_empty() && self.drops.hide_all(table.slots_between(fence, behind), table.info.newest)
     }
 
     /// Makes the next block known, if there is one.
     fn fill(&mut self, table: &Table) -> Result<(), LoadError> {
-        if let Some(place) = table.body()?.index.place(self.next).filter(|_| self.known.is_empty()) {
+        let index = &table.body()?.index;
+        while self.known.is_empty()
+            && let Some(place) = index.place(self.next)
+        {
+            let (fence, behind) = (index.fence(self.next), self.fence_behind(index));
+            if self.ends(fence) {
+                break;
+            }
+            if self.skips(table, fence, behind) {
+                self.next += 1;
+                continue;
+            }
             if place.is_partition() {
-                self.known.extend(table.read_partition(place)?.into_iter().map(|(_, block)| block));
+                let blocks = table.read_partition(place)?;
+                for (at, (fence, block)) in blocks.iter().enumerate() {
+                    let behind = blocks.get(at + 1).map(|(fence, _)| &fence[..]).or(behind);
+                    if self.ends(fence) {
+                        break;
+                    }
+                    if !self.skips(table, fence, behind) {
+                        self.known.push_back(*block);
+                    }
+                }
             } else {
                 self.known.push_back(place);
             }
@@ -74,9 +118,20 @@ impl Places {
     }
 }
 
+impl Entries for Stream {
+    fn next(&mut self, key: &mut Vec<u8>) -> Result<Option<Value>, LoadError> {
+        Stream::next(self, key)
+    }
+}
+
 impl Stream {
     /// A stream that begins at a key, or at the first entry.
-    pub(super) fn new(table: Arc<Table>, from: Option<KeyRef<'_>>) -> Stream {
+    pub(super) fn new(
+        table: Arc<Table>,
+        drops: Drops,
+        from: Option<KeyRef<'_>>,
+        last: Option<Slot>,
+    ) -> Stream {
         // The index answers for keys within the table only.
         let inside = |key: &KeyRef<'_>| key.cmp_stored(&table.info.first).is_gt();
         let from = from.filter(inside).map(|key| {
@@ -85,17 +140,21 @@ impl Stream {
             stored
         });
         let piece_bytes = if from.is_some() { FIRST_PIECE_BYTES } else { STREAM_BYTES };
-        let places = Places { next: 0, known: VecDeque::new() };
-        Stream { table, from, places, piece: VecDeque::new(), piece_bytes, block: Bytes::new(), entry: 0 }
+        let places = Places::new(drops, last);
+        Stream {
+            table,
+            from,
+            places,
+            piece: VecDeque::new(),
+            piece_bytes,
+            block: Bytes::new(),
+            entry: 0,
+            stopped: None,
+        }
     }
 
-    /// The number of the table it reads.
-    pub fn number(&self) -> u64 {
-        self.table.info.number
-    }
-
-    /// The next entry: its value, and its stored key in the place of what `key` holds; `None` behind the last.
-    pub fn next(&mut self, key: &mut Vec<u8>) -> Result<Option<block::Value>, LoadError> {
+    /// See [`Entries::next`].
+    pub fn next(&mut self, key: &mut Vec<u8>) -> Result<Option<Value>, LoadError> {
         if let Some(from) = self.from.take() {
             let result = self.seek(&from);
             if result.is_err() {
@@ -122,7 +181,7 @@ impl Stream {
 
     fn seek(&mut self, from: &[u8]) -> Result<(), LoadError> {
         let key = KeyRef::parse(from).ok_or(LoadError::Damaged)?;
-        self.places = Places::new(&self.table, Some(key))?;
+        self.places.seek(&self.table, key)?;
         if self.read_piece()? {
             self.block = self.piece.pop_front().unwrap_or_default();
             self.entry = block::lower_bound(&self.block, key).map_err(|_| LoadError::Damaged)?;
@@ -130,12 +189,24 @@ impl Stream {
         Ok(())
     }
 
-    /// Reads the next blocks in one go; false behind the last.
+    /// Reads the next blocks in one go; false behind the last. What is wrong with one of them is an error only when those
+    /// before it were taken.
     fn read_piece(&mut self) -> Result<bool, LoadError> {
+        if let Some(error) = self.stopped {
+            return Err(error);
+        }
         let Some(first) = self.places.peek(&self.table)? else { return Ok(false) };
         let mut places = Vec::new();
         let mut end = first.offset;
-        while let Some(place) = self.places.peek(&self.table)? {
+        loop {
+            let place = match self.places.peek(&self.table) {
+                Ok(Some(place)) => place,
+                Ok(None) => break,
+                Err(error) => {
+                    self.stopped = Some(error);
+                    break;
+                }
+            };
             let bytes = (place.offset - first.offset) as usize + place.length as usize;
             if place.offset != end || (bytes > self.piece_bytes && !places.is_empty()) {
                 break;
@@ -144,13 +215,27 @@ impl Stream {
             places.push(place);
             self.places.skip();
         }
-        let bytes = self.table.read(first.offset, (end - first.offset) as usize)?;
+        let bytes = self.table.read(first.offset, (end - first.offset) as usize);
         for place in &places {
             let at = (place.offset - first.offset) as usize;
-            let sealed = &bytes[at..at + place.length as usize];
-            self.piece.push_back(self.table.open_block(*place, sealed)?);
+            let block = match &bytes {
+                Ok(bytes) => self.table.open_block(*place, &bytes[at..at + place.length as usize]),
+                // Perhaps only one of them.
+                Err(_) if places.len() > 1 => self.table.read_block(*place),
+                Err(error) => Err(*error),
+            };
+            match block {
+                Ok(block) => self.piece.push_back(block),
+                Err(error) => {
+                    self.stopped = Some(error);
+                    break;
+                }
+            }
         }
         self.piece_bytes = (2 * self.piece_bytes).min(STREAM_BYTES);
-        Ok(!places.is_empty())
+        match self.stopped {
+            Some(error) if self.piece.is_empty() => Err(error),
+            _ => Ok(true),
+        }
     }
 }

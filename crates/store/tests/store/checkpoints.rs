@@ -2,7 +2,7 @@
 //! also after a power cut, and nothing that happens to the original changes it.
 
 use crate::harness::{Server, State, dump, random_op, small, visible};
-use clockwise_store::{Disk, DiskFile, SimDisk, Space, checkpoint};
+use clockwise_store::{Disk, DiskFile, JobKind, SimDisk, Space, checkpoint};
 use fastrand::Rng;
 use std::{collections::BTreeMap, io, sync::Arc};
 
@@ -126,4 +126,48 @@ fn a_checkpoint_that_cannot_be_made_says_so_and_the_next_one_works() {
     assert!(server.engines[0].checkpoint("other"));
     server.settle();
     assert!(server.engines[0].take_checkpoint().expect("it is done").is_ok());
+}
+
+/// An engine with a checkpoint that waits for flushes.
+fn waiting() -> (SimDisk, Server) {
+    let disk = SimDisk::new(1);
+    let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("an empty disk opens");
+    let (mut states, mut rng) = (States::new(), Rng::with_seed(1));
+    (0..200).for_each(|serial| write(&mut server, &mut rng, &mut states, serial));
+    assert!(server.engines[0].checkpoint("waiting"));
+    assert!(server.engines[0].take_checkpoint().is_none());
+    (disk, server)
+}
+
+#[test]
+fn a_checkpoint_ends_when_the_engine_fails() {
+    let (_disk, mut server) = waiting();
+    server.engines[0].fail();
+    assert!(server.engines[0].take_checkpoint().expect("it is over").is_err());
+    assert!(!server.engines[0].checkpoint("another"), "and none begins");
+    server.settle();
+    assert!(server.engines[0].take_checkpoint().is_none(), "said once");
+}
+
+#[test]
+fn a_checkpoint_ends_when_a_manifest_cannot_be_written() {
+    let (disk, mut server) = waiting();
+    let (mut jobs, mut loaded) = (Vec::new(), Vec::new());
+    loop {
+        server.engines[0].take_jobs(&mut jobs);
+        let Some(job) = jobs.pop() else { break };
+        disk.full(job.kind() == JobKind::Install);
+        server.engines[0].on_job_done(job.run(&disk), &mut loaded);
+    }
+    assert!(server.engines[0].take_checkpoint().expect("it is over").is_err());
+}
+
+#[test]
+fn a_checkpoint_that_waits_for_nothing_is_made_by_a_failed_engine_too() {
+    let disk = SimDisk::new(1);
+    let mut server = Server::open(Arc::new(disk), &small(1)).expect("an empty disk opens");
+    assert!(server.engines[0].checkpoint("empty"));
+    server.engines[0].fail();
+    server.settle();
+    assert!(server.engines[0].take_checkpoint().expect("it is over").is_ok());
 }

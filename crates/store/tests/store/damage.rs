@@ -285,14 +285,14 @@ fn a_damaged_block_does_not_stop_the_cell() {
 }
 
 /// What the engine reports since the last time, as slots.
-fn reported(server: &mut Server) -> Vec<Slot> {
+pub fn reported(server: &mut Server) -> Vec<Slot> {
     let mut ranges = Vec::new();
     server.engines.iter_mut().for_each(|engine| engine.take_damaged(&mut ranges));
     ranges.iter().flat_map(|range| range.slots()).collect()
 }
 
 /// A table with one key in each of many slots of cell 0, a few to a block.
-fn wide_table() -> (SimDisk, String) {
+pub fn wide_table() -> (SimDisk, String) {
     let disk = SimDisk::new(1);
     let mut server = Server::open(Arc::new(disk.clone()), &small(1)).expect("an empty disk opens");
     for number in 0..60u16 {

@@ -64,6 +64,50 @@ fn a_dropped_slot_gives_its_space_back() {
     assert_eq!(server.engine(slot(0)).live(slot(0)), 0);
 }
 
+/// The slots of which cell 0's manifest remembers that they were dropped.
+fn remembered(disk: &SimDisk) -> Vec<Slot> {
+    let manifest = clockwise_store::manifest::load(disk, 0).expect("sound");
+    manifest.slots.iter().filter(|info| info.dropped.0 > 0).map(|info| info.slot).collect()
+}
+
+#[test]
+fn a_drop_is_forgotten_when_nothing_is_left_to_hide() {
+    let disk = SimDisk::new(1);
+    let mut server = filled(&disk);
+    // Slots in the middle of the key range, and one of the cell that was never written.
+    for of in [16, 32, 64] {
+        server.apply(&Op { slot: slot(of), changes: vec![Change::DropSlot] });
+    }
+    server.engine(slot(0)).freeze_all();
+    settle(&mut server);
+    assert_eq!(server.engine(slot(0)).stats().table_entries, 1_200, "rewritten");
+    // As of the flush that brought the drops; what is remembered now is written by the next.
+    assert_eq!(remembered(&disk), [slot(16), slot(32), slot(64)]);
+    server.apply(&put(slot(48), 1, "next"));
+    server.engine(slot(0)).freeze_all();
+    settle(&mut server);
+    assert_eq!(remembered(&disk), []);
+    assert_eq!(server.get(slot(32), b"00007").expect("no fault"), None);
+    assert!(server.get(slot(48), b"00007").expect("no fault").is_some());
+}
+
+#[test]
+fn a_durable_drop_gives_space_back_though_others_follow() {
+    let disk = SimDisk::new(1);
+    let mut server = filled(&disk);
+    let before = server.engine(slot(0)).stats();
+    server.apply(&Op { slot: slot(16), changes: vec![Change::DropSlot] });
+    server.append();
+    server.log.sync().expect("no fault");
+    // There is always a newer one that is not durable yet.
+    server.apply(&Op { slot: slot(32), changes: vec![Change::DropSlot] });
+    let durable = server.log.synced(0);
+    server.engine(slot(0)).on_durable(durable);
+    server.settle();
+    let after = server.engine(slot(0)).stats();
+    assert_eq!((before.table_entries, after.table_entries), (2_400, 1_800), "{after:?}");
+}
+
 #[test]
 fn a_lookup_under_way_does_not_outlive_the_drop_of_its_slot() {
     let disk = SimDisk::new(3);

@@ -10,6 +10,7 @@ mod endurance;
 mod faults;
 mod golden;
 mod harness;
+mod healing;
 mod model;
 mod pressure;
 mod real;

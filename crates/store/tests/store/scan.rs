@@ -1,16 +1,26 @@
 //! Scans against an ordered map: whole cells and slots, in small pages, resumed behind any key, while changes,
 //! flushes and merges go on.
 
-use crate::harness::{Change, Op, Server, State, random_op, small};
+use crate::{
+    harness::{Change, Op, Server, State, random_op, small},
+    tap::{Op as DiskOp, Tap, Tapped, Verdict},
+};
 use bytes::Bytes;
 use clockwise_core::{
     limits::SLOTS,
     slot::Slot,
-    storage::{PageEnd, PageLimit, Storage},
+    storage::{LoadError, PageEnd, PageLimit, Storage},
 };
 use clockwise_store::{Scan, ScanRange, Scanned, SimDisk};
 use fastrand::Rng;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    io::ErrorKind,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+};
 
 fn slot(number: u16) -> Slot {
     Slot::new(number).expect("below 16384")
@@ -142,6 +152,55 @@ fn a_dropped_slot_stays_empty_through_flushes_merges_and_restarts() {
                 disk.kill();
                 server = Server::open(Arc::new(disk.clone()), &options).expect("recovers");
             }
+        }
+    }
+}
+
+/// Takes so many reads; all others fail.
+struct Reads(AtomicI64);
+
+impl Tap for Reads {
+    fn before(&self, op: DiskOp) -> Verdict {
+        let fails = op == DiskOp::Read && self.0.fetch_sub(1, Relaxed) <= 0;
+        if fails { Verdict::Fail(ErrorKind::Other) } else { Verdict::Go }
+    }
+}
+
+#[test]
+fn a_scan_that_failed_skips_nothing_when_it_is_asked_again() {
+    for read in 0..6 {
+        let disk = SimDisk::new(3);
+        let reads = Arc::new(Reads(AtomicI64::new(i64::MAX)));
+        let tapped = Tapped::new(disk, Arc::clone(&reads) as Arc<dyn Tap>);
+        let mut server = Server::open(Arc::new(tapped), &small(1)).expect("an empty disk opens");
+        for table in 0..3 {
+            for number in 0..200 {
+                let key = format!("{:04}", 3 * number + table).into_bytes();
+                server.apply(&Op { slot: slot(16), changes: vec![Change::Put(key, vec![b'v'; 300], 1)] });
+            }
+            server.commit().expect("no fault");
+            server.engines[0].freeze_all();
+            server.settle();
+        }
+        let mut scan = server.engines[0].scan(ScanRange::slot(slot(16)));
+        reads.0.store(read, Relaxed);
+        let (mut found, mut failures) = (Vec::new(), 0);
+        for _ in 0..1_000 {
+            match scan.next_page(2_000, &mut found) {
+                Ok(true) => assert_eq!(failures, 0, "it goes nowhere after an error"),
+                Ok(false) => break,
+                Err(error) => {
+                    assert_eq!(error, LoadError::Io);
+                    failures += 1;
+                    // The disk works again.
+                    reads.0.store(i64::MAX, Relaxed);
+                }
+            }
+        }
+        // More reads than there are do no harm.
+        assert!(failures > 1 || read > 2 && found.len() == 600, "{read} reads, {failures} failures");
+        for (number, scanned) in found.iter().enumerate() {
+            assert_eq!(scanned.key, format!("{number:04}"), "read {read}");
         }
     }
 }

@@ -5,7 +5,9 @@ use bytes::Bytes;
 use clockwise_core::{ids::Lsn, slot::Slot, storage::LoadError};
 use clockwise_store::{
     Compression, Disk, SimDisk,
-    table::{self, Builder, BuilderOptions, Guess, KeyRef, Merge, Place, Span, Table, TableInfo, Value},
+    table::{
+        self, Builder, BuilderOptions, Guess, KeyRef, Merge, Merged, Place, Span, Table, TableInfo, Value,
+    },
 };
 use fastrand::Rng;
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -190,11 +192,14 @@ fn merges_show_the_newest_from_any_key_on() {
     for round in 0..60 {
         let from = stored(CELL + 16 * rng.u16(..24), &format!("s{}", rng.u32(..)));
         let from = if round == 0 { Vec::new() } else { from };
-        let mut merge =
-            if round == 0 { Merge::new(&tables) } else { Merge::from(&tables, parse(&from)) }.expect("sound");
+        let stream = |table: &Arc<Table>| match round {
+            0 => table.stream(),
+            _ => table.stream_from(parse(&from)),
+        };
+        let mut merge = Merge::new(tables.iter().map(stream)).expect("sound");
         let mut found = Vec::new();
-        while let Some((key, value)) = merge.next_entry().expect("sound") {
-            found.push((key.to_vec(), value));
+        while let Some(merged) = merge.next_entry().expect("sound") {
+            found.push((merged.key.to_vec(), merged.value));
         }
         assert_eq!(found, expected(&merged, &from));
     }
@@ -327,8 +332,8 @@ fn version_1_opens_for_ever() {
     assert_eq!((span.oldest, span.newest), (Lsn(0), Lsn(4711)), "version 1 does not say how old it is");
     let same = BuilderOptions { block_bytes: 512, ..options(Compression::Lz4, 1 << 20) };
     let mut builder = Builder::new(&disk, CELL, 9, 161, same).expect("no fault");
-    let mut merge = Merge::new(&[newer_table, table]).expect("sound");
-    while let Some((key, value)) = merge.next_entry().expect("sound") {
+    let mut merge = Merge::new([newer_table.stream(), table.stream()]).expect("sound");
+    while let Some(Merged { key, value, .. }) = merge.next_entry().expect("sound") {
         let record = if let Value::Record(record) = &value { Some(&record[..]) } else { None };
         builder.add(key, record).expect("no fault");
     }

@@ -15,7 +15,9 @@ use super::{
 use crate::limits::{COUNT_RANGES, REPAIR_RECORDS};
 use alloc::vec::Vec;
 use clockwise_core::{
-    message::{Body, ReadVerdict, RepairVerdict, StampedRecord, WriteVerdict},
+    ids::MemberNumber,
+    limits::{DELIVERED_WRITES, REPLICAS},
+    message::{Body, Delivered, ReadVerdict, RepairVerdict, StampedRecord, WriteVerdict},
     slot::Slot,
     varint::{Malformed, Reader, put_bytes, put_u64},
     version::{Token, Write},
@@ -38,7 +40,10 @@ const COUNT: u8 = 14;
 const COUNT_ACK: u8 = 15;
 const PING: u8 = 16;
 const PONG: u8 = 17;
-const GOSSIP: u8 = 18;
+const HINT: u8 = 18;
+const DELIVER: u8 = 19;
+const DELIVER_ACK: u8 = 20;
+const GOSSIP: u8 = 21;
 
 /// The byte that names what is said. Numbers are never used again for another body.
 pub(super) fn kind(body: &Body) -> u8 {
@@ -60,6 +65,9 @@ pub(super) fn kind(body: &Body) -> u8 {
         Body::CountAck { .. } => COUNT_ACK,
         Body::Ping { .. } => PING,
         Body::Pong { .. } => PONG,
+        Body::Hint { .. } => HINT,
+        Body::Deliver { .. } => DELIVER,
+        Body::DeliverAck { .. } => DELIVER_ACK,
         Body::Gossip(_) => GOSSIP,
     }
 }
@@ -148,8 +156,32 @@ fn encode_service(body: &Body, out: &mut Vec<u8>) {
             put_u64(out, *sent_ms);
             put_u64(out, *wall_ms);
         }
+        _ => encode_hints(body, out),
+    }
+}
+
+/// What stand-ins and owners say to each other about hints.
+fn encode_hints(body: &Body, out: &mut Vec<u8>) {
+    match body {
+        Body::Hint { op, targets, write } => {
+            put_optional_op(out, *op);
+            put_u64(out, targets.len() as u64);
+            targets.iter().for_each(|target| put_u64(out, u64::from(target.0)));
+            write.encode(out);
+        }
+        Body::Deliver { op, writes } => {
+            put_op(out, *op);
+            put_u64(out, writes.len() as u64);
+            writes.iter().for_each(|write| write.encode(out));
+        }
+        Body::DeliverAck { op, verdicts, credit_bytes } => {
+            put_op(out, *op);
+            put_u64(out, u64::from(*credit_bytes));
+            put_u64(out, verdicts.len() as u64);
+            out.extend(verdicts.iter().map(|verdict| u8::from(*verdict == Delivered::Done)));
+        }
         Body::Gossip(said) => put_gossip(out, said),
-        // `encode` has taken the others.
+        // The others are taken before.
         _ => {}
     }
 }
@@ -178,9 +210,37 @@ pub(super) fn decode(kind: u8, reader: &mut Reader) -> Result<Body, Malformed> {
         COUNT_ACK => Body::CountAck { op: get_op(reader)?, keys: reader.u64()? },
         PING => Body::Ping { sent_ms: reader.u64()? },
         PONG => Body::Pong { sent_ms: reader.u64()?, wall_ms: reader.u64()? },
+        HINT => decode_hint(reader)?,
+        DELIVER => {
+            let op = get_op(reader)?;
+            let count = get_count(reader, DELIVERED_WRITES)?;
+            Body::Deliver { op, writes: (0..count).map(|_| Write::decode(reader)).collect::<Result<_, _>>()? }
+        }
+        DELIVER_ACK => {
+            let (op, credit_bytes) = (get_op(reader)?, reader.u32()?);
+            let count = get_count(reader, DELIVERED_WRITES)?;
+            let verdict = |_| Ok(if get_bool(reader)? { Delivered::Done } else { Delivered::Refused });
+            Body::DeliverAck {
+                op,
+                verdicts: (0..count).map(verdict).collect::<Result<_, _>>()?,
+                credit_bytes,
+            }
+        }
         GOSSIP => Body::Gossip(get_gossip(reader)?),
         _ => return Err(Malformed),
     })
+}
+
+/// A number of things, at most this many.
+fn get_count(reader: &mut Reader, most: usize) -> Result<usize, Malformed> {
+    usize::try_from(reader.u64()?).ok().filter(|&count| count <= most).ok_or(Malformed)
+}
+
+fn decode_hint(reader: &mut Reader) -> Result<Body, Malformed> {
+    let op = get_optional_op(reader)?;
+    let count = get_count(reader, REPLICAS)?;
+    let targets = (0..count).map(|_| Ok(MemberNumber(reader.u32()?))).collect::<Result<_, Malformed>>()?;
+    Ok(Body::Hint { op, targets, write: Write::decode(reader)? })
 }
 
 fn decode_read(reader: &mut Reader) -> Result<Body, Malformed> {
@@ -258,6 +318,10 @@ fn put_read_verdict(out: &mut Vec<u8>, verdict: &ReadVerdict) {
             out.extend_from_slice(record);
         }
         ReadVerdict::Refused => out.push(2),
+        ReadVerdict::Hints(record) => {
+            out.push(3);
+            out.extend_from_slice(record);
+        }
     }
 }
 
@@ -269,6 +333,7 @@ fn get_read_verdict(reader: &mut Reader) -> Result<ReadVerdict, Malformed> {
             Ok(ReadVerdict::Record(StampedRecord { stamp, record: get_last_record(reader)? }))
         }
         2 => Ok(ReadVerdict::Refused),
+        3 => Ok(ReadVerdict::Hints(get_last_record(reader)?)),
         _ => Err(Malformed),
     }
 }

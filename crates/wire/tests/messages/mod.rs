@@ -8,7 +8,8 @@ use clockwise_core::{
     ids::{Actor, Dot, Epoch, MemberNumber, NodeId},
     layout::Addresses,
     message::{
-        Body, Message, OpId, ReadVerdict, RepairVerdict, ReplicaSet, Stamp, StampedRecord, WriteVerdict,
+        Body, Delivered, Message, OpId, ReadVerdict, RepairVerdict, ReplicaSet, Stamp, StampedRecord,
+        WriteVerdict,
     },
     request::{
         Ack, Basis, Explanation, Holding, Level, Need, Op, Outcome, ReadAnswer, Receipt, Rejected, Request,
@@ -22,9 +23,9 @@ use clockwise_wire::peer::{Handshake, Hello, MAC_BYTES, Purpose};
 use fastrand::Rng;
 
 /// How many kinds of bodies there are.
-pub const KINDS: u8 = 18;
+pub const KINDS: u8 = 21;
 
-/// A message of this kind, 0 to 17.
+/// A message of this kind, 0 to 20.
 pub fn message(rng: &mut Rng, kind: u8) -> Message {
     Message {
         epoch: Epoch(number(rng)),
@@ -90,7 +91,18 @@ fn body(rng: &mut Rng, kind: u8) -> Body {
         13 => Body::Count { op, ranges: ranges(rng) },
         14 => Body::CountAck { op, keys: number(rng) },
         15 => Body::Ping { sent_ms: number(rng) },
-        16 => Body::Pong { sent_ms: number(rng), wall_ms: number(rng) },
+        16 => Body::Hint {
+            op: rng.bool().then_some(op),
+            targets: (0..rng.usize(..4)).map(|_| member(rng)).collect(),
+            write: write(rng),
+        },
+        17 => Body::Deliver { op, writes: (0..rng.usize(..4)).map(|_| write(rng)).collect() },
+        18 => {
+            let verdict = |done| if done { Delivered::Done } else { Delivered::Refused };
+            let verdicts = (0..rng.usize(..6)).map(|_| verdict(rng.bool())).collect();
+            Body::DeliverAck { op, verdicts, credit_bytes: number(rng) as u32 }
+        }
+        19 => Body::Pong { sent_ms: number(rng), wall_ms: number(rng) },
         _ => Body::Gossip(gossip::gossip(rng)),
     }
 }

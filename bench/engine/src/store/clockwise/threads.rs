@@ -9,7 +9,7 @@ use super::{
 use crate::setup::BACKGROUND_THREADS;
 use anyhow::{Context, Result};
 use clockwise_core::ids::Lsn;
-use clockwise_store::{Disk, Flushed, Job, JobDone, JobKind, Log, LogBatch, LogError};
+use clockwise_store::{Disk, Flushed, Job, JobDone, Lane, Log, LogBatch, LogError};
 use std::{
     collections::VecDeque,
     sync::{
@@ -24,21 +24,18 @@ use std::{
 /// Time between two syncs where writes are not acknowledged after one, as is the server's default.
 const SYNC_EVERY: Duration = Duration::from_millis(1000);
 
-/// Threads by lane, as the server has them. Readers sleep in the kernel for most of their time.
-const THREADS: [(&str, usize); 4] = [("read", 32), ("flush", 1), ("compaction", 1), ("free", 1)];
-/// Longest pause between two slices of a merge that can wait, as in the server.
-const PATIENCE: Duration = Duration::from_millis(50);
-const _: () = assert!(THREADS[1].1 + THREADS[2].1 == BACKGROUND_THREADS);
-
-/// The lane of a kind of job.
-fn lane_of(kind: JobKind) -> usize {
-    match kind {
-        JobKind::Read | JobKind::Scan => 0,
-        JobKind::Install | JobKind::Flush | JobKind::Space | JobKind::Checkpoint | JobKind::Remove => 1,
-        JobKind::Compact | JobKind::Survey => 2,
-        JobKind::Free => 3,
+/// Name and number of a lane's threads, as the server has them. Readers sleep in the kernel for most of their time.
+const fn threads_of(lane: Lane) -> (&'static str, usize) {
+    match lane {
+        Lane::Read => ("read", 32),
+        Lane::Flush => ("flush", 1),
+        Lane::Merge => ("compaction", 1),
+        Lane::Free => ("free", 1),
     }
 }
+/// Longest pause between two slices of a merge that can wait, as in the server.
+const PATIENCE: Duration = Duration::from_millis(50);
+const _: () = assert!(threads_of(Lane::Flush).1 + threads_of(Lane::Merge).1 == BACKGROUND_THREADS);
 
 /// For the log thread.
 enum LogLetter {
@@ -68,7 +65,8 @@ pub struct Shared {
     log: Queue<LogLetter>,
     /// Bytes that wait for the log thread.
     log_backlog_bytes: AtomicUsize,
-    lanes: [Queue<Job>; THREADS.len()],
+    /// In the order of [`Lane::ALL`].
+    lanes: [Queue<Job>; Lane::ALL.len()],
     activity: Activity,
 }
 
@@ -99,7 +97,7 @@ impl Shared {
 
     /// Has a job run.
     pub fn run(&self, job: Job) {
-        self.lanes[lane_of(job.kind())].push(job);
+        self.lanes[job.kind().lane() as usize].push(job);
     }
 
     /// What the threads do.
@@ -120,7 +118,7 @@ impl Threads {
         let shared = Arc::new(Shared {
             log: Queue::new(),
             log_backlog_bytes: AtomicUsize::new(0),
-            lanes: [const { Queue::new() }; THREADS.len()],
+            lanes: [const { Queue::new() }; Lane::ALL.len()],
             activity: Activity::default(),
         });
         let writer = LogWriter {
@@ -134,12 +132,13 @@ impl Threads {
         };
         let log = thread::Builder::new().name("log".to_owned()).spawn(move || writer.run());
         let mut others = Vec::new();
-        for (lane, (name, count)) in THREADS.into_iter().enumerate() {
+        for lane in Lane::ALL {
+            let (name, count) = threads_of(lane);
             for number in 0..count {
                 let (shared, disk, inboxes) = (Arc::clone(&shared), Arc::clone(disk), inboxes.to_vec());
                 let thread = thread::Builder::new().name(format!("{name}-{number}"));
                 others.push(thread.spawn(move || {
-                    while let Some(job) = shared.lanes[lane].pop() {
+                    while let Some(job) = shared.lanes[lane as usize].pop() {
                         let patient = job.is_patient() && merging == Merging::AsInTheServer;
                         let began = Instant::now();
                         let done = shared.activity.during(Work::of(job.kind()), || job.run(&*disk));

@@ -1,0 +1,174 @@
+//! How much is held for whom. In memory only: after a start the slots that hold anything are read once, and take no
+//! new hints until they are counted.
+
+use super::held::{Held, Hint};
+use crate::{hlc::Hlc, ids::MemberNumber, slot::Slot};
+use alloc::collections::{BTreeMap, BTreeSet};
+
+/// What a hint costs beside its key and value, in bytes.
+const HINT_OVERHEAD_BYTES: u64 = 64;
+
+/// Most bytes that one shard holds as hints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HintBudget {
+    /// For one owner.
+    pub target_bytes: u64,
+    /// For all together.
+    pub total_bytes: u64,
+}
+
+impl Default for HintBudget {
+    fn default() -> HintBudget {
+        HintBudget { target_bytes: 1 << 30, total_bytes: 4 << 30 }
+    }
+}
+
+/// Figures of hints.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct HintStats {
+    /// Hints held; one that is for two owners counts twice.
+    pub held: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// The time of the oldest one.
+    pub oldest: Option<Hlc>,
+    /// Delivered since the start.
+    pub delivered: u64,
+    /// Refused because the budget was used up.
+    pub refused: u64,
+    /// Taken as an owner since the start.
+    pub taken: u64,
+}
+
+#[derive(Clone, Copy, Default, Debug)]
+struct Count {
+    hints: u64,
+    bytes: u64,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    counts: BTreeMap<(MemberNumber, Slot), Count>,
+    targets: BTreeMap<MemberNumber, u64>,
+    bytes: u64,
+    held: u64,
+    times: BTreeMap<Hlc, u32>,
+    /// Slots of keys that hold hints which are not counted yet; `None` before the first look.
+    uncounted: Option<BTreeSet<Slot>>,
+    pub(super) delivered: u64,
+    pub(super) refused: u64,
+    pub(super) taken: u64,
+}
+
+impl Ledger {
+    /// Slots that hold something at the start.
+    pub(super) fn begin(&mut self, slots: BTreeSet<Slot>) {
+        self.uncounted = Some(slots);
+    }
+
+    /// Whether [`Ledger::begin`] is still to come.
+    pub(super) fn is_new(&self) -> bool {
+        self.uncounted.is_none()
+    }
+
+    /// The next slot that is to be counted.
+    pub(super) fn next_uncounted(&self) -> Option<Slot> {
+        self.uncounted.as_ref()?.first().copied()
+    }
+
+    /// The slot is counted.
+    pub(super) fn counted(&mut self, slot: Slot) {
+        if let Some(slots) = &mut self.uncounted {
+            slots.remove(&slot);
+        }
+    }
+
+    /// Whether all that the slot holds is counted.
+    pub(super) fn knows(&self, slot: Slot) -> bool {
+        self.uncounted.as_ref().is_some_and(|slots| !slots.contains(&slot))
+    }
+
+    /// Whether a write of this size may be held for these owners.
+    pub(super) fn admits(&self, budget: HintBudget, targets: &[MemberNumber], hint: &Hint) -> bool {
+        let bytes = bytes(hint);
+        let held = |target| self.targets.get(target).copied().unwrap_or(0);
+        self.bytes + bytes * targets.len() as u64 <= budget.total_bytes
+            && targets.iter().all(|target| held(target) + bytes <= budget.target_bytes)
+    }
+
+    /// What is held of a key has changed.
+    pub(super) fn change(&mut self, slot: Slot, before: &Held, after: &Held) {
+        before.hints.iter().for_each(|hint| self.remove(slot, hint));
+        after.hints.iter().for_each(|hint| self.add(slot, hint));
+    }
+
+    /// A hint that is held already is counted.
+    pub(super) fn add(&mut self, slot: Slot, hint: &Hint) {
+        let bytes = bytes(hint);
+        for &target in &hint.targets {
+            let count = self.counts.entry((target, slot)).or_default();
+            count.hints += 1;
+            count.bytes += bytes;
+            *self.targets.entry(target).or_default() += bytes;
+            self.bytes += bytes;
+            self.held += 1;
+        }
+        *self.times.entry(hint.write.time).or_default() += 1;
+    }
+
+    fn remove(&mut self, slot: Slot, hint: &Hint) {
+        let bytes = bytes(hint);
+        for &target in &hint.targets {
+            let Some(count) = self.counts.get_mut(&(target, slot)) else { continue };
+            count.hints -= 1;
+            count.bytes -= bytes;
+            if count.hints == 0 {
+                self.counts.remove(&(target, slot));
+            }
+            if let Some(total) = self.targets.get_mut(&target) {
+                *total -= bytes;
+                if *total == 0 {
+                    self.targets.remove(&target);
+                }
+            }
+            self.bytes -= bytes;
+            self.held -= 1;
+        }
+        if let Some(count) = self.times.get_mut(&hint.write.time) {
+            *count -= 1;
+            if *count == 0 {
+                self.times.remove(&hint.write.time);
+            }
+        }
+    }
+
+    /// Owners for whom anything is held, with its bytes.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (MemberNumber, u64)> + '_ {
+        self.targets.iter().map(|(&target, &bytes)| (target, bytes))
+    }
+
+    /// The first slot at or behind `from` that holds something for this owner.
+    pub(super) fn slot_for(&self, target: MemberNumber, from: Option<Slot>) -> Option<Slot> {
+        let first = (target, from.unwrap_or(Slot::FIRST));
+        let (&(of, slot), _) = self.counts.range(first..).next()?;
+        (of == target).then_some(slot)
+    }
+
+    /// Figures.
+    pub(crate) fn stats(&self) -> HintStats {
+        HintStats {
+            held: self.held,
+            bytes: self.bytes,
+            oldest: self.times.keys().next().copied(),
+            delivered: self.delivered,
+            refused: self.refused,
+            taken: self.taken,
+        }
+    }
+}
+
+/// What a hint takes of the budget, for each owner that it is for.
+fn bytes(hint: &Hint) -> u64 {
+    HINT_OVERHEAD_BYTES + (hint.write.key.len() + hint.write.value_bytes()) as u64
+}

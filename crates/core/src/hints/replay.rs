@@ -1,0 +1,318 @@
+//! Deliveries: an owner that answers again gets what is held for it, slot by slot, within the credit that it grants.
+//!
+//! Nothing here needs to be remembered: what is delivered goes from the store write by write, so that a walk over what
+//! is left goes on where the last one stopped, also after a restart. An answer that never comes only delays.
+
+use super::{HintTask, held::Held};
+use crate::{
+    ids::{Dot, MemberNumber},
+    limits::{DELIVERED_WRITES, DELIVERY_BYTES, DELIVERY_TIMEOUT_MS, HINT_PAGE_BYTES, HINT_REST_MS},
+    message::{Body, Delivered, OpId},
+    shard::{Context, Shard},
+    slot::Slot,
+    storage::{Page, PageEnd, PageLimit, Storage},
+    version::Write,
+};
+use alloc::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec::Vec,
+};
+use bytes::Bytes;
+
+/// Bytes that may be unanswered before an owner has said how many.
+const FIRST_CREDIT_BYTES: usize = 64 * 1024;
+
+/// Who asked for a page of what is held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Reader {
+    /// Counting at the start.
+    Ledger,
+    /// The walk for an owner.
+    Walk(MemberNumber),
+}
+
+/// All walks of a shard.
+#[derive(Debug, Default)]
+pub(super) struct Replays {
+    walks: BTreeMap<MemberNumber, Walk>,
+    deliveries: BTreeMap<OpId, Delivery>,
+    named: u64,
+    /// Where counting goes on; `None` while nothing is being read for it.
+    counting: bool,
+    /// The key behind which counting goes on.
+    counted: Option<Bytes>,
+}
+
+/// The walk over what is held for one owner.
+#[derive(Debug)]
+struct Walk {
+    /// The slot that is walked over.
+    slot: Option<Slot>,
+    /// The last key of it that was read.
+    after: Option<Bytes>,
+    reading: bool,
+    /// Writes of keys of `slot` that were read and not sent.
+    queue: VecDeque<Write>,
+    unanswered_bytes: usize,
+    credit_bytes: usize,
+    rests_until_ms: u64,
+}
+
+impl Default for Walk {
+    fn default() -> Walk {
+        Walk {
+            slot: None,
+            after: None,
+            reading: false,
+            queue: VecDeque::new(),
+            unanswered_bytes: 0,
+            credit_bytes: FIRST_CREDIT_BYTES,
+            rests_until_ms: 0,
+        }
+    }
+}
+
+/// Writes that were sent and not answered.
+#[derive(Debug)]
+struct Delivery {
+    target: MemberNumber,
+    slot: Slot,
+    sent_ms: u64,
+    bytes: usize,
+    writes: Vec<(Bytes, Dot)>,
+}
+
+impl Shard {
+    /// Time passed.
+    pub(crate) fn tick_hints<S: Storage>(&mut self, cx: &mut Context<'_, S>) {
+        if self.hints.ledger.is_new() {
+            let held = Slot::all().filter(|slot| slot.cell() % self.config.shards == self.config.shard);
+            let held: BTreeSet<Slot> = held.filter(|slot| cx.store.live(slot.hints()) > 0).collect();
+            self.hints.ledger.begin(held);
+        }
+        self.count_hints(cx);
+        self.give_up_deliveries(cx);
+        let targets: Vec<MemberNumber> = self.hints.ledger.targets().map(|(target, _)| target).collect();
+        self.hints.replays.walks.retain(|target, walk| walk.reading || targets.contains(target));
+        for target in targets {
+            self.walk(target, cx);
+        }
+    }
+
+    /// Reads on in the slots that hold something since before the start.
+    fn count_hints<S: Storage>(&mut self, cx: &mut Context<'_, S>) {
+        let Some(slot) = self.hints.ledger.next_uncounted() else { return };
+        if !self.hints.replays.counting {
+            self.hints.replays.counting = true;
+            let after = self.hints.replays.counted.clone();
+            self.read_hints(slot, after, Reader::Ledger, cx);
+        }
+    }
+
+    fn read_hints<S: Storage>(
+        &mut self,
+        slot: Slot,
+        after: Option<Bytes>,
+        reader: Reader,
+        cx: &mut Context<'_, S>,
+    ) {
+        let limit = PageLimit { records: DELIVERED_WRITES, bytes: HINT_PAGE_BYTES };
+        let job = cx.store.page(slot.hints(), after, limit);
+        self.hints.pages.insert(job, reader);
+    }
+
+    /// Hints of a slot that were read. False: nobody of this room asked for them.
+    pub(crate) fn hints_read<S: Storage>(&mut self, page: &Page, cx: &mut Context<'_, S>) -> bool {
+        let Some(reader) = self.hints.pages.remove(&page.job) else { return false };
+        match reader {
+            Reader::Ledger => self.hints_counted(page),
+            Reader::Walk(target) => self.walked(target, page, cx),
+        }
+        true
+    }
+
+    fn hints_counted(&mut self, page: &Page) {
+        let slot = page.slot.of_keys();
+        let replays = &mut self.hints.replays;
+        replays.counting = false;
+        // What is damaged is held for nobody; the owners repair each other.
+        let held = page.records.iter().filter_map(|(_, record)| Held::decode(record.clone()).ok());
+        held.for_each(|held| held.hints.iter().for_each(|hint| self.hints.ledger.add(slot, hint)));
+        replays.counted = page.records.last().map(|(key, _)| key.clone()).or(replays.counted.take());
+        if page.result != Ok(PageEnd::More) {
+            replays.counted = None;
+            self.hints.ledger.counted(slot);
+        }
+    }
+
+    /// Goes on with the walk for an owner: sends what was read, and reads on when that is gone.
+    fn walk<S: Storage>(&mut self, target: MemberNumber, cx: &mut Context<'_, S>) {
+        let (me, now_ms) = (self.config.me, cx.now.mono_ms);
+        let walk = self.hints.replays.walks.entry(target).or_default();
+        if walk.reading || walk.rests_until_ms > now_ms {
+            return;
+        }
+        let next = walk.slot.or_else(|| self.hints.ledger.slot_for(target, None));
+        let Some(slot) = next else { return };
+        let owns = self.layout.owners(slot).contains(&target);
+        if owns && target != me && !self.liveness.is_live(target) {
+            // What was read may be delivered by the time it is back: it begins anew then.
+            *walk = Walk { unanswered_bytes: walk.unanswered_bytes, ..Walk::default() };
+            return;
+        }
+        if !walk.queue.is_empty() {
+            return self.deliver(target, slot, cx);
+        }
+        if walk.slot.is_none() && walk.unanswered_bytes > 0 {
+            // The next walk would meet what is under way.
+            return;
+        }
+        walk.slot = Some(slot);
+        walk.reading = true;
+        let after = walk.after.clone();
+        self.read_hints(slot, after, Reader::Walk(target), cx);
+    }
+
+    /// A page of the walk for an owner.
+    fn walked<S: Storage>(&mut self, target: MemberNumber, page: &Page, cx: &mut Context<'_, S>) {
+        let slot = page.slot.of_keys();
+        let mut strays = Vec::new();
+        let mut writes = Vec::new();
+        for (key, record) in &page.records {
+            let Ok(held) = Held::decode(record.clone()) else { continue };
+            let owners = self.layout.owners(slot);
+            if held.hints.iter().any(|hint| hint.targets.iter().any(|target| !owners.contains(target))) {
+                strays.push(key.clone());
+            } else {
+                let ours = held.hints.into_iter().filter(|hint| hint.targets.contains(&target));
+                writes.extend(ours.map(|hint| hint.write));
+            }
+        }
+        let after = page.records.last().map(|(key, _)| key.clone());
+        let next =
+            Slot::new(slot.number() + 1).and_then(|next| self.hints.ledger.slot_for(target, Some(next)));
+        let Some(walk) = self.hints.replays.walks.get_mut(&target) else { return };
+        walk.reading = false;
+        walk.queue.extend(writes);
+        walk.after = after;
+        if page.result != Ok(PageEnd::More) {
+            walk.after = None;
+            if walk.queue.is_empty() {
+                walk.slot = next;
+            }
+        }
+        if walk.slot.is_none() {
+            // All of it was seen once: what is left was refused, or is not answered yet.
+            walk.rests_until_ms = cx.now.mono_ms + HINT_REST_MS;
+        }
+        for key in strays {
+            self.with_hints(slot, key, HintTask::Retarget, cx);
+        }
+        self.walk(target, cx);
+    }
+
+    /// Sends what was read, as far as the credit goes.
+    fn deliver<S: Storage>(&mut self, target: MemberNumber, slot: Slot, cx: &mut Context<'_, S>) {
+        while let Some(walk) = self.hints.replays.walks.get_mut(&target) {
+            if walk.queue.is_empty() || walk.unanswered_bytes >= walk.credit_bytes {
+                break;
+            }
+            let (mut writes, mut bytes) = (Vec::new(), 0);
+            while writes.len() < DELIVERED_WRITES && bytes < DELIVERY_BYTES {
+                let Some(write) = walk.queue.pop_front() else { break };
+                bytes += write.key.len() + write.value_bytes();
+                writes.push(write);
+            }
+            walk.unanswered_bytes += bytes;
+            if walk.queue.is_empty() && walk.after.is_none() {
+                walk.slot = Slot::new(slot.number() + 1)
+                    .and_then(|next| self.hints.ledger.slot_for(target, Some(next)));
+                if walk.slot.is_none() {
+                    walk.rests_until_ms = cx.now.mono_ms + HINT_REST_MS;
+                }
+            }
+            let op = self.name_delivery();
+            let names = writes.iter().map(|write| (write.key.clone(), write.dot)).collect();
+            let delivery = Delivery { target, slot, sent_ms: cx.now.mono_ms, bytes, writes: names };
+            self.hints.replays.deliveries.insert(op, delivery);
+            if target == self.config.me {
+                self.take_delivery(target, op, slot, writes, cx);
+            } else {
+                self.send(target, Some(slot), 0, Body::Deliver { op, writes }, cx);
+            }
+        }
+    }
+
+    /// A name that no operation has.
+    fn name_delivery(&mut self) -> OpId {
+        self.hints.replays.named += 1;
+        self.operations.foreign_id(self.hints.replays.named)
+    }
+
+    /// An owner answered.
+    pub(crate) fn delivery_answered<S: Storage>(
+        &mut self,
+        from: MemberNumber,
+        op: OpId,
+        verdicts: &[Delivered],
+        credit_bytes: u32,
+        cx: &mut Context<'_, S>,
+    ) {
+        let Some(delivery) = self.take_unanswered(op, from) else { return };
+        if let Some(walk) = self.hints.replays.walks.get_mut(&from) {
+            walk.credit_bytes = credit_bytes as usize;
+            if verdicts.contains(&Delivered::Refused) {
+                walk.rests_until_ms = cx.now.mono_ms + HINT_REST_MS;
+            }
+        }
+        for ((key, dot), verdict) in delivery.writes.into_iter().zip(verdicts) {
+            if *verdict == Delivered::Done {
+                self.with_hints(delivery.slot, key, HintTask::Delivered(dot, from), cx);
+            }
+        }
+        self.walk(from, cx);
+    }
+
+    fn take_unanswered(&mut self, op: OpId, from: MemberNumber) -> Option<Delivery> {
+        let replays = &mut self.hints.replays;
+        if replays.deliveries.get(&op).is_none_or(|delivery| delivery.target != from) {
+            return None;
+        }
+        let delivery = replays.deliveries.remove(&op)?;
+        if let Some(walk) = replays.walks.get_mut(&from) {
+            walk.unanswered_bytes = walk.unanswered_bytes.saturating_sub(delivery.bytes);
+        }
+        Some(delivery)
+    }
+
+    /// Deliveries that are not answered in time will be made again.
+    fn give_up_deliveries<S: Storage>(&mut self, cx: &mut Context<'_, S>) {
+        let now_ms = cx.now.mono_ms;
+        let late = |delivery: &Delivery| delivery.sent_ms + DELIVERY_TIMEOUT_MS <= now_ms;
+        let open = self.hints.replays.deliveries.iter();
+        let late: Vec<(OpId, MemberNumber)> =
+            open.filter(|(_, it)| late(it)).map(|(&op, it)| (op, it.target)).collect();
+        for (op, target) in late {
+            self.delivery_failed(op, target, now_ms);
+        }
+    }
+
+    /// A delivery was lost: the owner rests, and gets it with the next walk.
+    pub(crate) fn delivery_failed(&mut self, op: OpId, target: MemberNumber, now_ms: u64) {
+        if self.take_unanswered(op, target).is_some()
+            && let Some(walk) = self.hints.replays.walks.get_mut(&target)
+        {
+            walk.rests_until_ms = now_ms + HINT_REST_MS;
+        }
+    }
+
+    /// Deliveries under another layout are made again under the new one.
+    pub(crate) fn forget_deliveries(&mut self) {
+        let replays = &mut self.hints.replays;
+        replays.deliveries.clear();
+        for walk in replays.walks.values_mut() {
+            *walk = Walk { reading: walk.reading, ..Walk::default() };
+        }
+        self.hints.receiving.clear();
+    }
+}
