@@ -204,7 +204,8 @@ impl Gossip {
             }
             let down_after_ms = self.config.down_after_ms;
             let known = &mut self.members[at];
-            if !known.advance(mark.beat, now_ms) && from != mark.member {
+            // Who is behind may just have started: it counts when it has caught up and knows no more either.
+            if !known.advance(mark.beat, now_ms) && mark.beat == known.beat && from != mark.member {
                 known.agree(from, down_after_ms, now_ms);
             }
         }

@@ -41,6 +41,28 @@ fn a_thousand_members_learn_and_notice_within_bounded_messages() {
 }
 
 #[test]
+fn small_clusters_gossip_little() {
+    for (size, most_bytes_per_s) in [(3, 2_000), (5, 4_000), (30, 12_000), (100, 30_000)] {
+        let address = || "host-0123.example:7001".to_owned();
+        let addresses = Addresses { peer: address(), cluster: address(), plain: address(), http: address() };
+        let mut world = World::with(size, 7, 10, addresses);
+        world.run(3_000);
+        let oldest_ms = world.oldest_ms();
+        world.traffic = Traffic::default();
+        world.run(2_000);
+        let Traffic { messages, bytes, longest_bytes } = world.traffic;
+        let bytes_per_s = bytes / 2 / u64::from(size);
+        println!(
+            "{size} members: {} bytes a message on average, {longest_bytes} at most; {bytes_per_s} bytes and {} \
+             messages a second and server; oldest heartbeat {oldest_ms} ms",
+            bytes / messages,
+            messages / 2 / u64::from(size),
+        );
+        assert!(bytes_per_s <= most_bytes_per_s && oldest_ms < 1_000);
+    }
+}
+
+#[test]
 fn the_longest_entries_of_many_members_get_through() {
     let text = || "x".repeat(NAME_BYTES);
     let addresses = Addresses { peer: text(), cluster: text(), plain: text(), http: text() };
