@@ -36,6 +36,9 @@ use smallvec::SmallVec;
 /// Members that one round contacts.
 pub const FANOUT: usize = 3;
 
+/// How far behind the last one a member of a sorted list is looked for.
+const NEAR: usize = 8;
+
 /// What the machine is told at its start.
 #[derive(Clone, Debug)]
 pub struct GossipConfig {
@@ -230,10 +233,13 @@ impl Gossip {
         own.written = own.beat;
     }
 
-    /// Where a member stands in the list; `hint` is a good guess.
+    /// Where a member stands in the list. Lists of marks are sorted like it, with gaps: it is looked for at `hint` and
+    /// shortly behind, and only then everywhere.
     fn place(&self, member: MemberNumber, hint: usize) -> Option<usize> {
-        match self.members.get(hint) {
-            Some(known) if known.member == member => Some(hint),
+        let near = self.members.iter().enumerate().skip(hint).take(NEAR);
+        let found = near.take_while(|(_, known)| known.member <= member).last();
+        match found {
+            Some((at, known)) if known.member == member => Some(at),
             _ => self.members.binary_search_by_key(&member, |known| known.member).ok(),
         }
     }

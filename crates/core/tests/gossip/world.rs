@@ -1,7 +1,7 @@
 //! A cluster of gossip machines in virtual time: delays, losses, cuts, kills, pauses, and what each server thinks.
 
 use clockwise_core::{
-    gossip::{Gossip, GossipConfig, GossipMessage, GossipOut, Membership, Verdict},
+    gossip::{Beat, Gossip, GossipConfig, GossipMessage, GossipOut, Mark, Membership, Verdict},
     ids::{Epoch, MemberNumber},
     layout::Addresses,
     limits::{DOWN_AFTER_MS, GOSSIP_INTERVAL_MS, SILENT_MS},
@@ -155,6 +155,22 @@ impl World {
 
     pub fn mend_all(&mut self) {
         self.cuts.clear();
+    }
+
+    /// Makes a server believe that its own heartbeat is far.
+    pub fn pretend(&mut self, number: u32, heartbeat: u64) {
+        self.run_one_round(number);
+        let beat = Beat { generation: 1, heartbeat };
+        let marks = vec![Mark { member: MemberNumber(number), beat, held: 0 }];
+        let from = if number == 1 { 2 } else { 1 };
+        let message = GossipMessage::News { marks, entries: Vec::new(), wants: Vec::new() };
+        self.deliver(from, number, message);
+    }
+
+    /// One tick of one server, whose messages are lost.
+    fn run_one_round(&mut self, number: u32) {
+        let now_ms = self.now_ms;
+        self.gossip(number).on_tick(now_ms, &|_| false, &mut GossipOut::default());
     }
 
     /// Hands a message over as if it had come from a member.
