@@ -1,13 +1,15 @@
 //! Tests of what is held of one key.
 
-use super::*;
+use super::{HELD_WRITES, Held};
 use crate::{
     canary::Canary,
     hlc::Hlc,
-    ids::{Actor, Epoch},
-    version::{DotSet, Intent, MintInput, Payload, SlotLines, Token, mint},
+    ids::{Actor, Dot, Epoch, MemberNumber},
+    version::{DotSet, Intent, MintInput, Payload, Record, SlotLines, Token, Write, mint},
 };
-use proptest::prelude::*;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use proptest::prelude::{any, prop, prop_assert, prop_assert_eq, proptest};
 
 const ME: Actor = Actor { member: MemberNumber(1), incarnation: 1 };
 
