@@ -36,12 +36,11 @@ impl Gossip {
 
     /// Random members that answer, one that has come back, and now and then one that does not answer.
     fn partners(&mut self, answers: &dyn Fn(MemberNumber) -> bool) -> SmallVec<[MemberNumber; 4]> {
-        let (mut good, mut poor) = (Vec::new(), Vec::new());
-        let mut back = None;
+        let (mut good, mut back, mut poor) = (Vec::new(), Vec::new(), Vec::new());
         for known in self.members.iter().filter(|known| known.member != self.config.me) {
             match (known.down.is_some(), answers(known.member)) {
                 (false, true) => good.push(known.member),
-                (true, true) => back = Some(known.member),
+                (true, true) => back.push(known.member),
                 _ => poor.push(known.member),
             }
         }
@@ -51,8 +50,8 @@ impl Gossip {
             good.swap(place, chosen);
             to.push(good[place]);
         }
-        if let Some(back) = back {
-            to.push(back);
+        if !back.is_empty() {
+            to.push(back[self.random.below(back.len())]);
         }
         // Who does not hear may still be heard: places that are left are used.
         let spare = FANOUT.saturating_sub(to.len()).max(usize::from(self.random.below(RETRY_ROUNDS) == 0));
@@ -225,8 +224,12 @@ impl Gossip {
             }
             known.advance(entry.written, now_ms);
             known.written = entry.written;
+            let said = |contents: &Contents| (contents.epoch, contents.layout);
+            let before = said(&known.contents);
             *known.contents = entry.contents;
-            if known.contents.epoch == self.epoch && known.contents.layout != self.digest {
+            let (epoch, digest) = said(&known.contents);
+            // Once is enough.
+            if epoch == self.epoch && digest != self.digest && before != (epoch, digest) {
                 out.conflicts.push(entry.member);
             }
             out.changed.push(entry.member);

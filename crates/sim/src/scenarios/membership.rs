@@ -6,7 +6,12 @@ use crate::{
     network::Cut,
     server::{State, Stop},
 };
-use clockwise_core::{canary::Canary, gossip::Verdict, ids::MemberNumber, limits::SILENT_MS};
+use clockwise_core::{
+    canary::Canary,
+    gossip::Verdict,
+    ids::{Epoch, MemberNumber},
+    limits::SILENT_MS,
+};
 
 /// Whether every shard of a server leaves another one out.
 fn skips(lab: &Lab, by: usize, of: usize) -> bool {
@@ -98,6 +103,18 @@ fn a_one_way_partition_does_not_flap() {
         lab.wait_ms(SILENT_MS + 2_000);
         assert_eq!(counts(&lab.world.said), (4, 4), "{cut:?}: down once, up once");
     }
+}
+
+#[test]
+fn a_layout_reaches_who_missed_it_although_nobody_asks_anything() {
+    let mut lab = Lab::new(5, Canary::None);
+    lab.wait_ms(1_000);
+    lab.stop(5, Stop::Kill);
+    lab.world.change_layout();
+    lab.start(5);
+    lab.wait_ms(2_000);
+    let mut processes = lab.world.servers.iter().map(|server| server.process.as_ref().expect("it runs"));
+    assert!(processes.all(|process| process.layout.epoch() == Epoch(2)));
 }
 
 #[test]
