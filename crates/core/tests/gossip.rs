@@ -11,3 +11,5 @@ mod input;
 mod partitions;
 #[path = "gossip/size.rs"]
 mod size;
+#[path = "gossip/witness.rs"]
+mod witness;
