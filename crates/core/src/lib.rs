@@ -9,6 +9,7 @@
 //! | [`ids`], [`hlc`], [`slot`] | names of things: nodes, actors, dots, epochs, times, slots |
 //! | [`version`] | the algebra of concurrent versions: dots, records, join, mint, tokens |
 //! | [`layout`] | members, the ring, slot → owners, the routing map that clients see |
+//! | [`witness`] | whose data folder is a copy, or was set back |
 //! | [`request`], [`message`], [`outbox`] | the values that enter and leave |
 //! | [`storage`] | what core needs of a storage engine |
 //! | `replica` | the one door into storage: read, join, write one record |
@@ -46,3 +47,4 @@ pub mod slot;
 pub mod storage;
 pub mod varint;
 pub mod version;
+pub mod witness;

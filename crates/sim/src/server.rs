@@ -175,6 +175,7 @@ impl Server {
                     durability: Durability::Sync,
                     clock_floor,
                     clock_reserved: identity.reserved,
+                    confirmed: true,
                     hints: HintBudget::default(),
                     canary: self.canary,
                 };

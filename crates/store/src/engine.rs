@@ -299,6 +299,8 @@ impl Engine {
         stats.active_bytes = self.active_bytes as u64;
         stats.frozen_bytes = self.frozen_bytes as u64;
         stats.cache_bytes = self.cache.used_bytes() as u64;
+        stats.record_bytes = self.cache.record_bytes() as u64;
+        stats.records = self.cache.records() as u64;
         stats.disk_full = self.space.nearly_full;
         stats.disk_free_bytes = self.space.free_bytes;
         stats.pressure = u64::from(self.pressure());

@@ -11,6 +11,7 @@ use clockwise_core::{
     limits::GOSSIP_BYTES,
     message::{Body, Message, OpId, ReadVerdict, ReplicaSet, Stamp, StampedRecord},
     slot::Slot,
+    witness::Process,
 };
 use clockwise_wire::{
     error::WireError,
@@ -301,6 +302,7 @@ fn hello() -> Hello {
         shard: 1,
         to_shard: 0,
         purpose: Purpose::Bulk,
+        process: Process { starts: 300, run: 9 },
         session: 77,
         nonce: [0xe3; 32],
         addresses: Addresses {
@@ -334,6 +336,7 @@ fn the_handshake_comes_back_whatever_the_split() {
         Handshake::Hello(hello()),
         Handshake::Proof([1; 32]),
         Handshake::Welcome([2; 32]),
+        Handshake::Outlived([3; 32]),
         Handshake::Refuse("another secret".into()),
     ];
     let mut bytes = Vec::new();
@@ -352,7 +355,7 @@ fn the_handshake_comes_back_whatever_the_split() {
 fn every_step_comes_back() {
     let mut rng = Rng::with_seed(10);
     for round in 0..=255 {
-        let step = messages::handshake(&mut rng, round % 4);
+        let step = messages::handshake(&mut rng, round % 5);
         let mut bytes = Vec::new();
         encode_handshake(&step, &mut bytes).unwrap();
         assert_eq!(steps([&bytes[..]]), (vec![step], None), "round {round}");
@@ -363,12 +366,14 @@ fn every_step_comes_back() {
 fn golden_hello() {
     let mut bytes = Vec::new();
     encode_handshake(&Handshake::Hello(hello()), &mut bytes).unwrap();
-    let mut expected = vec![104, 0, 0, 0, 1, 0xF0];
+    let mut expected = vec![114, 0, 0, 0, 1, 0xF0];
     expected.extend_from_slice(&[0xc1; 16]);
     expected.extend_from_slice(&[0xd2; 20]);
     expected.extend_from_slice(&[0xe3; 32]);
     expected.extend_from_slice(&[77, 0, 0, 0, 0, 0, 0, 0]);
-    expected.extend_from_slice(&[2, 0, 1, 0, 0, 0, 1, 1, 5]);
+    expected.extend_from_slice(&[2, 0, 1, 0, 0, 0]);
+    expected.extend_from_slice(&[0xac, 0x02, 9, 0, 0, 0, 0, 0, 0, 0]);
+    expected.extend_from_slice(&[1, 1, 5]);
     expected.extend_from_slice(b"\x03a:1\x03b:2\x03c:3\x00");
     assert_eq!(bytes[..bytes.len() - 4], expected);
 }
@@ -419,6 +424,6 @@ fn what_is_signed_names_the_side_and_holds_both_hellos() {
     assert_ne!(dialer, signed_bytes(Side::Dialer, &other, &hello()));
     let mut sent = Vec::new();
     encode_handshake(&Handshake::Hello(hello()), &mut sent).unwrap();
-    assert_eq!(dialer[25..29], 98u32.to_le_bytes());
-    assert_eq!(dialer[29..29 + 98], sent[6..sent.len() - 4]);
+    assert_eq!(dialer[25..29], 108u32.to_le_bytes());
+    assert_eq!(dialer[29..29 + 108], sent[6..sent.len() - 4]);
 }

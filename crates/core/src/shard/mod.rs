@@ -195,6 +195,11 @@ impl Shard {
         }
     }
 
+    /// It is proven that no later process ran on this folder, or an incarnation was taken that none can have.
+    pub fn on_confirmed(&mut self) {
+        self.config.confirmed = true;
+    }
+
     /// The clock is reserved up to here.
     pub fn on_hlc_reserved(&mut self, reserved: Hlc) {
         self.clock.reserve(reserved);

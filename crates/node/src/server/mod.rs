@@ -15,6 +15,7 @@ mod counter;
 mod doors;
 mod files;
 mod handle;
+mod identity;
 mod lifecycle;
 mod mailbox;
 mod membership;
@@ -35,6 +36,8 @@ pub use status::{AddressTexts, Identification, MemberStatus, ServerStatus};
 
 pub(crate) use control::{Asker, Control};
 pub(crate) use doors::Doors;
+#[cfg(test)]
+pub(crate) use identity::Standing;
 pub(crate) use membership::MembershipView;
 #[cfg(test)]
 pub(crate) use shared::Life;

@@ -4,6 +4,7 @@ use super::{
     cache_parts::CacheParts,
     clock::Clock,
     control::{Control, ControlLine},
+    identity::Standing,
     lifecycle::Lifecycle,
     membership::MembershipView,
     metrics::Metrics,
@@ -57,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) control: ControlLine,
     pub(crate) lifecycle: Lifecycle,
+    pub(super) standing: Standing,
     pub(crate) refusals: Refusals,
     pub(crate) clients: AtomicUsize,
     next_client: AtomicU64,
@@ -81,6 +83,7 @@ impl Shared {
         settings: Settings,
         node: NodeId,
         life: Life,
+        standing: Standing,
         control: std::sync::mpsc::SyncSender<Control>,
     ) -> Shared {
         let shards = u16::try_from(settings.shards.clamp(1, crate::limits::SHARDS)).expect("at most 16");
@@ -98,6 +101,7 @@ impl Shared {
             metrics: Metrics::new(usize::from(shards)),
             control: ControlLine::new(control),
             lifecycle: Lifecycle::default(),
+            standing,
             refusals: Refusals::default(),
             clients: AtomicUsize::new(0),
             next_client: AtomicU64::new(1),

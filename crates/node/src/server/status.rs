@@ -191,7 +191,11 @@ pub(crate) fn ready(shared: &Shared) -> Result<(), String> {
     if shared.lifecycle.stopping() {
         return Err("this server is stopping".to_owned());
     }
-    lacking(shared).map_or(Ok(()), Err)
+    lacking(shared).map_or(Ok(()), Err)?;
+    match shared.is_confirmed() {
+        true => Ok(()),
+        false => Err("too few of the other servers have confirmed this process yet".to_owned()),
+    }
 }
 
 /// Why not every slot has a quorum of owners that answer; `None` if each has.

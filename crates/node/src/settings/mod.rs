@@ -67,7 +67,7 @@ pub struct Settings {
     pub sync_every_ms: u64,
     /// Bytes of memtables over all cells.
     pub memtable_bytes: usize,
-    /// Bytes of the block cache over all shards.
+    /// Bytes of the cache of records and blocks over all shards, with indexes and filters.
     pub cache_bytes: usize,
     /// Free bytes of the disk below which writes are refused; `None` leaves it to the engine.
     pub disk_reserve_bytes: Option<u64>,

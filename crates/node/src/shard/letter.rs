@@ -80,6 +80,8 @@ pub(crate) enum Letter {
     Layout(Arc<Layout>),
     /// An incarnation is durable.
     Incarnation(u32),
+    /// Shards may mint.
+    Confirmed,
     /// The clock is reserved up to here.
     ClockReserved(Hlc),
     /// Gossip came to a verdict.

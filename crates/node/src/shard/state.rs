@@ -225,6 +225,9 @@ impl ShardState {
             return;
         }
         self.published_ms = now_ms.max(1);
+        if self.id == 0 {
+            self.shared.confirm_alone(self.reading.now);
+        }
         self.large_reply /= 2;
         let (up, wanted) = self.links.count();
         self.metrics.links_up.set(up);
@@ -301,6 +304,13 @@ impl ShardState {
         }
     }
 
+    /// Writes may be minted.
+    pub(super) fn on_confirmed(&mut self) {
+        if let Some(core) = &mut self.core {
+            core.on_confirmed();
+        }
+    }
+
     /// The clock is reserved further than before.
     pub(super) fn on_clock_reserved(&mut self, reserved: Hlc) {
         if let Some(core) = &mut self.core {
@@ -327,6 +337,7 @@ impl ShardState {
                     durability: self.shared.settings.durability,
                     clock_floor: life.clock_floor,
                     clock_reserved: life.clock_reserved,
+                    confirmed: self.shared.is_confirmed(),
                     hints: self.shared.hint_budget(),
                     canary: Default::default(),
                 };

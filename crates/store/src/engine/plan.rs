@@ -5,7 +5,7 @@
 
 use super::{
     Engine,
-    cell::{Cell, Edit, Installing},
+    cell::{Cell, Edit, Installing, LeftOut},
     compaction::{self, Run},
     memtable::FEW_ENTRIES,
     reclaim,
@@ -302,7 +302,12 @@ impl Engine {
                 self.stats.compacted_in_bytes += inputs.iter().map(bytes).sum::<u64>();
                 self.stats.compacted_out_bytes += table.as_ref().map_or(0, bytes);
                 let inputs = inputs.iter().map(|table| table.info().number).collect();
-                self.cells[at].work.edits.push(Edit::Compacted { inputs, table });
+                let left_out = match filtered {
+                    _ if !drops.is_empty() => LeftOut::Dropped,
+                    0 => LeftOut::Nothing,
+                    _ => LeftOut::Filtered,
+                };
+                self.cells[at].work.edits.push(Edit::Compacted { inputs, table, left_out });
             }
             Err(failure) => {
                 self.stats.failed_jobs += 1;
@@ -320,7 +325,7 @@ impl Engine {
     /// The manifest is durable: the cell becomes what it says.
     fn install(&mut self, at: usize, next: Installing) {
         let cell = &mut self.cells[at];
-        cell.tables = next.tables;
+        cell.show(next.tables, next.compaction.as_ref());
         cell.flushed_slots = next.slots;
         if next.flush {
             cell.flushed = next.flushed;
@@ -329,7 +334,7 @@ impl Engine {
             self.dropped.push(frozen);
             self.flushed.push(Flushed { cell: cell.number, lsn: next.flushed });
         }
-        if next.compaction {
+        if next.compaction.is_some() {
             self.compacting = None;
             let newest = next.gone.iter().map(|table| table.info().newest).max();
             cell.merged = cell.merged.max(newest.unwrap_or(cell.merged));

@@ -18,6 +18,7 @@ use clockwise_core::{
     slot::Slot,
     storage::Probe,
     version::{DotSet, Kind, Payload, Record, Token, Write},
+    witness::Process,
 };
 use clockwise_wire::peer::{Handshake, Hello, MAC_BYTES, Purpose};
 use fastrand::Rng;
@@ -37,12 +38,13 @@ pub fn message(rng: &mut Rng, kind: u8) -> Message {
     }
 }
 
-/// A step of the handshake of this kind, 0 to 3.
+/// A step of the handshake of this kind, 0 to 4.
 pub fn handshake(rng: &mut Rng, kind: u8) -> Handshake {
     match kind {
         0 => Handshake::Hello(hello(rng)),
         1 => Handshake::Proof(array::<MAC_BYTES>(rng)),
         2 => Handshake::Welcome(array::<MAC_BYTES>(rng)),
+        3 => Handshake::Outlived(array::<MAC_BYTES>(rng)),
         _ => Handshake::Refuse("other cluster".into()),
     }
 }
@@ -58,6 +60,7 @@ pub fn hello(rng: &mut Rng) -> Hello {
         shard: rng.u16(0..shards),
         to_shard: rng.u16(0..16),
         purpose: if rng.bool() { Purpose::Bulk } else { Purpose::Foreground },
+        process: Process { starts: rng.u32(..), run: rng.u64(..) },
         session: rng.u64(..),
         nonce: array(rng),
         addresses: Addresses {
