@@ -79,6 +79,8 @@ impl Gossip {
             let live = witness.member != self.config.me
                 && witness.member != suspect.member
                 && witness.down.is_none()
+                // What its last process said is void.
+                && witness.written.generation == witness.beat.generation
                 && !witness.is_stale(self.config.down_after_ms, now_ms);
             (live && witness.contents.suspects.iter().any(accuses)).then_some(witness.member)
         })

@@ -103,6 +103,25 @@ fn the_suspicion_in_an_entry_counts_if_it_is_not_older_than_what_i_know() {
 }
 
 #[test]
+fn what_the_last_process_of_a_witness_said_is_void() {
+    let mut scene = Scene::new();
+    scene.wait(DOWN_AFTER_MS - 500);
+    let suspects = vec![Suspicion { member: SUSPECT, beat: mark(SUSPECT, 7).beat }];
+    let contents = Contents { epoch: Epoch(1), layout: 1, suspects, ..Contents::default() };
+    let written = Beat { generation: 1, heartbeat: scene.heartbeat };
+    let entries = vec![Entry { member: WITNESS, written, contents }];
+    scene.gossip.on_message(
+        WITNESS,
+        GossipMessage::Entries { entries },
+        scene.now_ms,
+        &mut GossipOut::default(),
+    );
+    let restarted = Beat { generation: 2, heartbeat: 1 };
+    scene.hear(WITNESS, vec![Mark { member: WITNESS, beat: restarted, held: 0 }]);
+    assert_eq!(scene.wait(2_000), []);
+}
+
+#[test]
 fn who_answers_me_is_not_down_whatever_others_say() {
     let mut scene = Scene::new();
     scene.answers = true;
