@@ -223,7 +223,9 @@ impl Table {
 
     /// Reads, verifies and decompresses a block of data or a partition.
     pub fn read_block(&self, place: Place) -> Result<Bytes, LoadError> {
-        self.open_block(place, &self.read(place.offset, place.length as usize)?)
+        let mut sealed = Vec::new();
+        self.read(place.offset, place.length as usize, &mut sealed)?;
+        self.open_block(place, &sealed)
     }
 
     /// Has the disk begin to read a block or partition.
@@ -249,16 +251,16 @@ impl Table {
         }
     }
 
-    /// Bytes of the file.
-    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, LoadError> {
+    /// Bytes of the file, in the place of what `bytes` holds.
+    fn read(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> Result<(), LoadError> {
         let file = &self.body()?.file;
         // A partition is believed about a length only within the file.
         if offset.checked_add(length as u64).is_none_or(|end| end > self.info.file_bytes) {
             return Err(LoadError::Damaged);
         }
-        let mut bytes = vec![0; length];
-        match file.read_at(&mut bytes, offset) {
-            Ok(read) if read == length => Ok(bytes),
+        bytes.resize(length, 0);
+        match file.read_at(bytes, offset) {
+            Ok(read) if read == length => Ok(()),
             Ok(_) => Err(LoadError::Damaged),
             Err(_) => Err(LoadError::Io),
         }

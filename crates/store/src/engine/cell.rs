@@ -41,6 +41,9 @@ pub(crate) struct Cell {
     lines: BTreeMap<usize, Bytes>,
     /// Dropped slots whose older entries may still be somewhere, with the position of the drop. Usually empty.
     dropped: BTreeMap<usize, Lsn>,
+    /// Drops whose slots were dropped once more, while no manifest shows the later drop: a merge that may not follow that
+    /// one yet follows these, or what they hide would look as new as what it is merged with.
+    earlier: Vec<(usize, Lsn)>,
     /// How many drops were forgotten because nothing is left of what they hide: a lookup that began before must look again.
     pub(crate) drops_over: u64,
     /// What the manifest on disk says of the slots.
@@ -140,6 +143,7 @@ impl Cell {
             live,
             lines,
             dropped,
+            earlier: Vec::new(),
             drops_over: 0,
             flushed_slots: Arc::new(manifest.slots),
             flushed: manifest.flushed,
@@ -177,7 +181,8 @@ impl Cell {
             }
             Mutation::DropSlot => {
                 self.active.drop_slot(slot, lsn);
-                self.dropped.insert(place(slot), lsn);
+                let earlier = self.dropped.insert(place(slot), lsn);
+                self.earlier.extend(earlier.map(|dropped| (place(slot), dropped)));
                 self.live[place(slot)] = 0;
             }
         }
@@ -195,7 +200,17 @@ impl Cell {
     /// meets no other drop between its tables.)
     pub(crate) fn durable_drops(&self, durable: Lsn) -> Drops {
         let durable = durable.max(self.flushed);
-        Drops::new(self.dropped_slots().filter(|(_, dropped)| *dropped <= durable).collect())
+        let newest = |(at, dropped)| {
+            let earlier = self.earlier.iter().filter(|(of, _)| *of == at).map(|&(_, dropped)| dropped);
+            let followed = earlier.chain([dropped]).filter(|dropped| *dropped <= durable).max()?;
+            Some((self.slot_at(at)?, followed))
+        };
+        Drops::new(self.dropped.iter().filter_map(|(&at, &dropped)| newest((at, dropped))).collect())
+    }
+
+    /// How many drops there are beside the last of each slot.
+    pub(crate) fn earlier_drops(&self) -> usize {
+        self.earlier.len()
     }
 
     /// The dropped slots.
@@ -218,6 +233,12 @@ impl Cell {
 
     /// Forgets drops that hide nothing any more. Looks once at each table that is older than one of them.
     pub(crate) fn forget_drops(&mut self) {
+        self.forget_hidden();
+        let (dropped, flushed) = (&self.dropped, self.flushed);
+        self.earlier.retain(|(at, _)| dropped.get(at).is_some_and(|&dropped| dropped > flushed));
+    }
+
+    fn forget_hidden(&mut self) {
         if self.dropped.is_empty() {
             return;
         }
