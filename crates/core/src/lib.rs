@@ -16,6 +16,7 @@
 //! | `replica` | the one door into storage: read, join, write one record |
 //! | [`hints`] | what a stand-in keeps for owners that are down |
 //! | `coordinator` | which replicas, how many answers, what to reply |
+//! | [`gossip`] | membership by heartbeat counters, and the verdict who is down |
 //! | `liveness` | which peers answer, and whose clock is off |
 //! | [`shard`] | one shard of one server: all of the above behind `on_x` functions |
 //! | [`limits`] | every cap, with the relations between them |
@@ -30,6 +31,7 @@ pub mod canary;
 mod clock;
 mod coordinator;
 pub mod exchange;
+pub mod gossip;
 pub mod hints;
 pub mod hlc;
 pub mod identity;

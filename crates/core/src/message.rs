@@ -6,6 +6,7 @@
 
 use crate::{
     exchange::Exchange,
+    gossip::GossipMessage,
     hlc::Hlc,
     ids::{Epoch, MemberNumber},
     request::{Outcome, Request},
@@ -300,4 +301,6 @@ pub enum Body {
         /// The answerer's wall clock, in milliseconds.
         wall_ms: u64,
     },
+    /// Who belongs to the cluster and how far each has come. Holds at any epoch.
+    Gossip(GossipMessage),
 }

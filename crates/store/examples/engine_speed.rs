@@ -9,12 +9,13 @@ use bytes::Bytes;
 use clockwise_core::{
     slot::Slot,
     storage::{Lookup, Mutation, Storage},
+    tree::Sum,
 };
 use clockwise_store::{Disk, Engine, Log, Options, RealDisk, SimDisk, open};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Instant,
 };
 
@@ -82,6 +83,12 @@ fn report(what: &str, operations: u64, total_ns: u128, jobs_ns: u128) {
     println!("{what:<58} {engine:>6} ns/op  (+ {:>5} ns/op of jobs)", jobs_ns / u128::from(operations));
 }
 
+/// `CLOCKWISE_SUMS=0` shows what puts cost without the sums of the trees.
+fn with_sums() -> bool {
+    static SUMS: OnceLock<bool> = OnceLock::new();
+    *SUMS.get_or_init(|| std::env::var_os("CLOCKWISE_SUMS").is_none_or(|it| it != "0"))
+}
+
 fn puts(bench: &mut Bench, what: &str, count: u64, record: &[u8], read_first: bool) {
     bench.jobs_ns = 0;
     let started = cpu_ns();
@@ -91,7 +98,10 @@ fn puts(bench: &mut Bench, what: &str, count: u64, record: &[u8], read_first: bo
         if read_first {
             std::hint::black_box(bench.engines[0].get(slot, &key));
         }
-        bench.engines[0].apply(slot, &[Mutation::Put { key: &key, record, live: 0, sums: &[] }]);
+        // As an overwrite changes them.
+        let sums = [Sum { name: 16 + number % 16, value: u128::from(number) << 64 | 1 }];
+        let put = Mutation::Put { key: &key, record, live: 0, sums: if with_sums() { &sums } else { &[] } };
+        bench.engines[0].apply(slot, &[put]);
         if at % 32 == 31 {
             std::hint::black_box(bench.engines[0].take_batch());
             bench.run_jobs();

@@ -1,8 +1,8 @@
 //! Every cap of this crate in one table, with the relations that must hold between them.
 
 use clockwise_core::limits::{
-    self as core_limits, DOT_RANGES, KEY_BYTES, MEMBERS, NAME_BYTES, RECORD_BYTES, REPLICAS, TOKEN_BYTES,
-    VALUE_BYTES,
+    self as core_limits, DOT_RANGES, GOSSIP_BYTES, KEY_BYTES, MEMBERS, NAME_BYTES, RECORD_BYTES, REPLICAS,
+    TOKEN_BYTES, VALUE_BYTES,
 };
 
 /// Most arguments of one command.
@@ -60,6 +60,8 @@ pub const EXCHANGE_KEYS: usize = core_limits::EXCHANGE_KEYS;
 pub const EXCHANGE_RECORDS: usize = core_limits::EXCHANGE_RECORDS;
 /// Longest encoded layout, in bytes.
 pub const LAYOUT_BYTES: usize = 8 * 1024 * 1024;
+/// Longest gossip, in bytes.
+pub const GOSSIP_BODY_BYTES: usize = GOSSIP_BYTES;
 /// Longest reason in a refused handshake, in bytes.
 pub const REASON_BYTES: usize = 512;
 /// Most shards that a server may announce.

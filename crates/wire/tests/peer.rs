@@ -4,9 +4,11 @@ mod messages;
 
 use bytes::{Bytes, BytesMut};
 use clockwise_core::{
+    gossip::{Beat, Contents, Entry, GossipMessage, Mark, Suspicion},
     hlc::Hlc,
     ids::{Epoch, MemberNumber, NodeId},
     layout::Addresses,
+    limits::GOSSIP_BYTES,
     message::{Body, Message, OpId, ReadVerdict, ReplicaSet, Stamp, StampedRecord},
     slot::Slot,
     witness::Process,
@@ -146,7 +148,12 @@ fn well_framed_nonsense_closes_the_link() {
     assert_eq!(feed([&envelope(16, &[0xac, 0x02])[..]]).0, vec![ping()]);
     for (kind, body) in [
         (0, &[][..]),
-        (18, &[][..]),
+        (22, &[][..]),
+        (21, &[][..]),
+        (21, &[3, 0][..]),
+        // Marks that are announced and not there, and more bytes than a body may have.
+        (21, &[0, 0xff, 0xff, 0xff, 0xff, 0x0f][..]),
+        (21, &[0; GOSSIP_BYTES + 1][..]),
         (0xF0, &[][..]),
         (16, &[][..]),
         (16, &[0xac][..]),
@@ -235,6 +242,55 @@ fn golden_frames() {
     ];
     assert_eq!(bytes[22..bytes.len() - 4], tail.concat());
     assert_eq!(cluster_tag(&[1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]), 3);
+}
+
+#[test]
+fn golden_gossip() {
+    let body = |said: GossipMessage| {
+        let long = said.bytes();
+        let bytes = frame(&Message { body: Body::Gossip(said), ..ping() });
+        let body = bytes[27..bytes.len() - 4].to_vec();
+        assert_eq!(bytes[5..6], [21]);
+        assert!(body.len() <= long, "the machine's budget covers what is written");
+        body
+    };
+    let (member, beat) = (MemberNumber(5), Beat { generation: 2, heartbeat: 300 });
+    let mark = Mark { member, beat, held: 7 };
+    assert_eq!(
+        body(GossipMessage::Digest { marks: vec![mark; 2] }),
+        [0, 2, 5, 2, 0xac, 2, 7, 5, 2, 0xac, 2, 7]
+    );
+    let contents = Contents {
+        epoch: Epoch(3),
+        layout: 0x0102_0304_0506_0708,
+        load: [1, 300].into_iter().collect(),
+        addresses: Addresses { peer: "a:1".into(), ..Addresses::default() },
+        suspects: vec![Suspicion { member: MemberNumber(6), beat }],
+    };
+    let entry = Entry { member, written: beat, contents };
+    let written = [
+        &[5, 2, 0xac, 2, 3, 8, 7, 6, 5, 4, 3, 2, 1, 2, 1, 0xac, 2][..],
+        &[3, b'a', b':', b'1', 0, 0, 0, 1, 6, 2, 0xac, 2],
+    ]
+    .concat();
+    let news = GossipMessage::News { marks: vec![], entries: vec![entry.clone()], wants: vec![member] };
+    assert_eq!(body(news), [&[1, 0, 1][..], &written, &[1, 5]].concat());
+    let entries = GossipMessage::Entries { entries: vec![entry] };
+    assert_eq!(body(entries), [&[2, 1][..], &written].concat());
+}
+
+#[test]
+fn gossip_is_no_longer_than_its_machine_believes() {
+    let mut rng = Rng::with_seed(11);
+    for _ in 0..2_000 {
+        let message = messages::message(&mut rng, messages::KINDS - 1);
+        let Body::Gossip(said) = &message.body else { panic!("not gossip") };
+        let long = said.bytes();
+        let with = frame(&message).len();
+        let without =
+            frame(&Message { body: Body::Gossip(GossipMessage::Entries { entries: vec![] }), ..message });
+        assert!(with - without.len() + 2 <= long && with + 20 > without.len() + long, "{with} {long}");
+    }
 }
 
 fn hello() -> Hello {

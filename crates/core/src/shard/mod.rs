@@ -6,6 +6,7 @@
 mod config;
 mod dispatch;
 mod epoch;
+mod membership;
 
 pub use config::{Durability, LinkState, ShardConfig, ShardStats};
 

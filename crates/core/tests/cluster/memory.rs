@@ -104,7 +104,7 @@ impl Storage for Memory {
         let above = |key: &[u8]| after.as_ref().is_none_or(|after| key > &after[..]);
         let from = (slot, after.as_ref().map_or(Vec::new(), |after| after.to_vec()));
         let mut found: BTreeMap<Vec<u8>, Bytes> = BTreeMap::new();
-        let tables = self.tables.range(from.clone()..).map(|(name, record)| (name, record));
+        let tables = self.tables.range(from.clone()..);
         for ((_, key), record) in tables.take_while(|((of, _), _)| *of == slot) {
             found.insert(key.clone(), record.clone());
         }

@@ -17,7 +17,7 @@ pub(crate) struct CommandCounters {
     pub(crate) unknown: Counter,
 }
 
-const EVENTS: [&str; 11] = [
+const EVENTS: [&str; 13] = [
     "peer_suspected",
     "peer_alive",
     "peer_skewed",
@@ -28,6 +28,8 @@ const EVENTS: [&str; 11] = [
     "read_repair",
     "clock_cut",
     "damaged",
+    "member_down",
+    "member_up",
     "tree_repaired",
 ];
 
@@ -43,7 +45,9 @@ fn event_number(event: Event) -> usize {
         Event::ReadRepair => 7,
         Event::ClockCut => 8,
         Event::Damaged => 9,
-        Event::TreeRepaired => 10,
+        Event::MemberDown(_) => 10,
+        Event::MemberUp(_) => 11,
+        Event::TreeRepaired => 12,
     }
 }
 
@@ -206,6 +210,12 @@ pub struct MetricsSnapshot {
     pub events: Vec<(&'static str, u64)>,
     /// Slots whose row of the routing map names a master that owns them.
     pub owned_slots: u64,
+    /// The other members by their state, as gossip tells it.
+    pub members: Vec<(&'static str, u64)>,
+    /// The other members, with the milliseconds since the last news of their heartbeats.
+    pub heartbeat_ages: Vec<(String, u64)>,
+    /// Times that this server did not run for so long that it began to listen for heartbeats anew.
+    pub gossip_stalls: u64,
     /// Each shard.
     pub shards: Vec<ShardNumbers>,
 }
@@ -268,6 +278,32 @@ impl Metrics {
             all.shards.push(shard.numbers(number));
         }
         all
+    }
+}
+
+/// What a server tells others that it carries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    /// Bytes of tables.
+    pub(crate) kept_bytes: u64,
+    /// Free bytes of the disk.
+    pub(crate) disk_free_bytes: u64,
+    /// Keys with a live version.
+    pub(crate) live_keys: u64,
+}
+
+impl Metrics {
+    /// As of about a second ago.
+    pub(crate) fn load(&self) -> Load {
+        let mut load = Load::default();
+        for shard in &self.shards {
+            let gauges = shard.gauges.lock().unwrap_or_else(PoisonError::into_inner);
+            load.kept_bytes += gauges.engine.table_bytes;
+            load.live_keys += gauges.live_keys;
+            // All shards share one disk.
+            load.disk_free_bytes = load.disk_free_bytes.max(gauges.engine.disk_free_bytes);
+        }
+        load
     }
 }
 
@@ -374,5 +410,6 @@ fn engine_numbers(engine: &EngineStats) -> Vec<(&'static str, u64)> {
         ("backlog", engine.backlog),
         ("refusals", engine.refusals),
         ("disk_full", u64::from(engine.disk_full)),
+        ("disk_free_bytes", engine.disk_free_bytes),
     ]
 }

@@ -6,6 +6,7 @@ use super::{
     control::{Control, ControlLine},
     identity::Standing,
     lifecycle::Lifecycle,
+    membership::MembershipView,
     metrics::Metrics,
     topology::Topology,
 };
@@ -65,6 +66,7 @@ pub(crate) struct Shared {
     life: RwLock<Life>,
     layout: RwLock<Option<Arc<Layout>>>,
     topology: RwLock<Option<Arc<Topology>>>,
+    membership: RwLock<Arc<MembershipView>>,
 }
 
 /// The budget for hints of all servers together, in budgets for one.
@@ -107,6 +109,7 @@ impl Shared {
             life: RwLock::new(life),
             layout: RwLock::new(None),
             topology: RwLock::new(None),
+            membership: RwLock::default(),
             settings,
         }
     }
@@ -137,6 +140,15 @@ impl Shared {
 
     pub(crate) fn set_topology(&self, topology: Arc<Topology>) {
         *self.topology.write().unwrap_or_else(PoisonError::into_inner) = Some(topology);
+    }
+
+    /// What gossip knows, as of a second ago or the last verdict.
+    pub(crate) fn membership(&self) -> Arc<MembershipView> {
+        self.membership.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_membership(&self, view: MembershipView) {
+        *self.membership.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 
     /// A number for a client connection.

@@ -7,6 +7,7 @@ use crate::{
     shard::{Key, crossing::Crossing, tickets::CountTargets},
 };
 use clockwise_core::{
+    gossip::Verdict,
     hlc::Hlc,
     ids::MemberNumber,
     layout::Layout,
@@ -83,6 +84,8 @@ pub(crate) enum Letter {
     Confirmed,
     /// The clock is reserved up to here.
     ClockReserved(Hlc),
+    /// Gossip came to a verdict.
+    Verdict(MemberNumber, Verdict),
     /// Stop: take nothing more, let what is in flight end, then leave.
     Stop,
 }

@@ -16,6 +16,7 @@ mod kill_all;
 mod kill_one;
 mod levels;
 mod link_cap;
+mod membership;
 mod paused;
 mod peers;
 mod redis_clients;

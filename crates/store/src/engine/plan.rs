@@ -271,6 +271,7 @@ impl Engine {
             Done::Space(space) => {
                 self.space.running = false;
                 if let Ok(space) = space {
+                    self.space.free_bytes = space.available_bytes;
                     self.space.nearly_full = self.settings.options.nearly_full(space);
                 }
             }

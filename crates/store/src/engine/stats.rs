@@ -74,4 +74,6 @@ pub struct EngineStats {
     pub refusals: u64,
     /// Whether the disk is nearly full.
     pub disk_full: bool,
+    /// Free bytes of the disk when they were last looked at; 0 before.
+    pub disk_free_bytes: u64,
 }

@@ -201,10 +201,7 @@ impl Hello {
         if let Some(member) = self.member {
             put_u64(out, u64::from(member.0));
         }
-        let Addresses { peer, cluster, plain, http } = &self.addresses;
-        for address in [peer, cluster, plain, http] {
-            put_bytes(out, address.as_bytes());
-        }
+        put_addresses(out, &self.addresses);
     }
 
     fn decode(reader: &mut Reader) -> Result<Hello, Malformed> {
@@ -219,12 +216,7 @@ impl Hello {
         let process = Process { starts: reader.u32()?, run: u64::from_le_bytes(reader.array()?) };
         let purpose = if get_bool(reader)? { Purpose::Bulk } else { Purpose::Foreground };
         let member = if get_bool(reader)? { Some(get_member(reader)?) } else { None };
-        let addresses = Addresses {
-            peer: get_address(reader)?,
-            cluster: get_address(reader)?,
-            plain: get_address(reader)?,
-            http: get_address(reader)?,
-        };
+        let addresses = get_addresses(reader)?;
         Ok(Hello {
             cluster,
             node,
@@ -239,6 +231,22 @@ impl Hello {
             addresses,
         })
     }
+}
+
+pub(super) fn put_addresses(out: &mut Vec<u8>, addresses: &Addresses) {
+    let Addresses { peer, cluster, plain, http } = addresses;
+    for address in [peer, cluster, plain, http] {
+        put_bytes(out, address.as_bytes());
+    }
+}
+
+pub(super) fn get_addresses(reader: &mut Reader) -> Result<Addresses, Malformed> {
+    Ok(Addresses {
+        peer: get_address(reader)?,
+        cluster: get_address(reader)?,
+        plain: get_address(reader)?,
+        http: get_address(reader)?,
+    })
 }
 
 /// Addresses go to clients as they are: printable ASCII only.

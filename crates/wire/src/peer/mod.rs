@@ -11,6 +11,7 @@ mod body;
 mod envelope;
 mod exchange;
 mod frame;
+mod gossip;
 mod handshake;
 mod outcome;
 mod parts;
