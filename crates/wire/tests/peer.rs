@@ -4,6 +4,7 @@ mod messages;
 
 use bytes::{Bytes, BytesMut};
 use clockwise_core::{
+    exchange::{Exchange, Lines},
     gossip::{Beat, Contents, Entry, GossipMessage, Mark, Suspicion},
     hlc::Hlc,
     ids::{Epoch, MemberNumber, NodeId},
@@ -11,6 +12,7 @@ use clockwise_core::{
     limits::GOSSIP_BYTES,
     message::{Body, Message, OpId, ReadVerdict, ReplicaSet, Stamp, StampedRecord},
     slot::Slot,
+    tree::Sum,
     witness::Process,
 };
 use clockwise_wire::{
@@ -240,6 +242,17 @@ fn golden_frames() {
         &[2, 1, 0, 0, 0, 0, 0, 0, 3, 2, b'a', b'b'],
         &[5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
     ];
+    assert_eq!(bytes[22..bytes.len() - 4], tail.concat());
+    let sums = Some(vec![Sum { name: 17, value: 3 }]);
+    let lines = Lines { refuse: Hlc(2), collect: Hlc(1) };
+    let answer = Body::Exchange(Exchange::SlotSums { session: 300, lines, sums });
+    let bytes = frame(&Message { body: answer, slot: Slot::new(12182), deadline_ms: 0, ..ping() });
+    let tail = [
+        &[0x96, 0x2f, 0, 3, 0][..],
+        &[5, 0xac, 0x02, 2, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
+        &[1, 1, 17, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    ];
+    assert_eq!(bytes[5], 22);
     assert_eq!(bytes[22..bytes.len() - 4], tail.concat());
     assert_eq!(cluster_tag(&[1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]), 3);
 }
