@@ -2,6 +2,8 @@
 
 mod cluster;
 
+#[path = "coordinator/doubts.rs"]
+mod doubts;
 #[path = "coordinator/hints.rs"]
 mod hints;
 #[path = "coordinator/large.rs"]

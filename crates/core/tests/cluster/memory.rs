@@ -9,11 +9,11 @@ use clockwise_core::{
     limits::RECORD_BYTES,
     slot::Slot,
     storage::{
-        Found, JobId, Loaded, LoadedRecord, Lookup, Mutation, Page, PageEnd, PageLimit, Probe, Refusal,
-        Storage,
+        Found, JobId, LoadError, Loaded, LoadedRecord, Lookup, Mutation, Page, PageEnd, PageLimit, Probe,
+        Refusal, Storage,
     },
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Keeps everything in maps; durable when told so.
 #[derive(Default)]
@@ -28,6 +28,10 @@ pub struct Memory {
     pub instant: bool,
     /// Lookups that the disk still owes, with what it will answer; the oldest first.
     pub jobs: VecDeque<Loaded>,
+    /// Keys that cannot be read.
+    pub damaged: BTreeSet<(Slot, Vec<u8>)>,
+    /// So many pages are still answered with an error of the disk.
+    pub failing_pages: u32,
     next_job: u64,
 }
 
@@ -48,11 +52,17 @@ impl Memory {
         self.records.is_empty() && self.tables.is_empty()
     }
 
-    fn ask_disk(&mut self, record: Bytes) -> Lookup {
+    /// Keys that are not in their slot.
+    pub fn strays(&self) -> Vec<Vec<u8>> {
+        let names = self.records.keys().chain(self.tables.keys());
+        names.filter(|(slot, key)| slot.of_keys() != Slot::of(key)).map(|(_, key)| key.clone()).collect()
+    }
+
+    fn ask_disk(&mut self, found: Result<Bytes, LoadError>) -> Lookup {
         self.next_job += 1;
         let job = JobId(self.next_job);
         let probe = Probe { tables_read: 1, disk_reads: 1, ..Probe::default() };
-        let result = Ok(Some(Found { record, lsn: Lsn(0), probe }));
+        let result = found.map(|record| Some(Found { record, lsn: Lsn(0), probe }));
         self.jobs.push_back(Loaded::Record(LoadedRecord { job, result, probe }));
         Lookup::Job(job)
     }
@@ -62,11 +72,14 @@ impl Storage for Memory {
     fn get(&mut self, slot: Slot, key: &[u8]) -> Lookup {
         let probe = Probe { memtable: true, ..Probe::default() };
         let name = (slot, key.to_vec());
+        if self.damaged.contains(&name) {
+            return self.ask_disk(Err(LoadError::Damaged));
+        }
         if let Some((record, lsn)) = self.records.get(&name) {
             return Lookup::Hit(Found { record: record.clone(), lsn: *lsn, probe });
         }
         match self.tables.get(&name).cloned() {
-            Some(record) => self.ask_disk(record),
+            Some(record) => self.ask_disk(Ok(record)),
             None => Lookup::Miss(Probe::default()),
         }
     }
@@ -81,11 +94,22 @@ impl Storage for Memory {
         for ((_, key), record) in tables.chain(fresh).filter(|((of, key), _)| *of == slot && above(key)) {
             found.insert(key.clone(), record.clone());
         }
-        let more = found.len() > limit.records;
+        let bad = self.damaged.iter().find(|(of, key)| *of == slot && above(key));
+        let mut result = None;
+        if let Some((_, bad)) = bad {
+            found.split_off(bad);
+            result = (found.len() < limit.records).then_some(Err(LoadError::Damaged));
+        }
+        if self.failing_pages > 0 {
+            self.failing_pages -= 1;
+            (found, result) = (BTreeMap::new(), Some(Err(LoadError::Io)));
+        }
+        let more = bad.is_some() || found.len() > limit.records;
         let records =
             found.into_iter().take(limit.records).map(|(key, record)| (key.into(), record)).collect();
         let end = if more { PageEnd::More } else { PageEnd::Done };
-        self.jobs.push_back(Loaded::Page(Page { job, slot, records, result: Ok(end) }));
+        let result = result.unwrap_or(Ok(end));
+        self.jobs.push_back(Loaded::Page(Page { job, slot, records, result }));
         job
     }
 
