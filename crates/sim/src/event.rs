@@ -40,6 +40,8 @@ pub(crate) enum Event {
 /// The end of a fault.
 #[derive(Clone, Debug)]
 pub(crate) enum Mend {
+    /// These servers, back for a moment, lose their power at once.
+    Relapse { servers: Vec<usize> },
     /// A stopped server starts.
     Start { server: usize, life: u64 },
     /// A paused server goes on.

@@ -72,6 +72,31 @@ fn torn_tail_accepted() {
 }
 
 #[test]
+fn stand_ins_count_at_strict_levels() {
+    convict(Canary::StandInsCountAtStrictLevels, Mix::StandIn);
+}
+
+#[test]
+fn hint_dropped_when_sent() {
+    convict(Canary::HintDroppedWhenSent, Mix::StandIn);
+}
+
+#[test]
+fn hint_leaves_no_lines() {
+    convict(Canary::HintLeavesNoLines, Mix::StandIn);
+}
+
+#[test]
+fn stand_in_forgets_used() {
+    convict(Canary::StandInForgetsUsed, Mix::StandIn);
+}
+
+#[test]
+fn hints_replace_each_other() {
+    convict(Canary::HintsReplaceEachOther, Mix::StandIn);
+}
+
+#[test]
 fn every_canary_has_a_test() {
-    assert_eq!(Canary::ALL.len(), 11);
+    assert_eq!(Canary::ALL.len(), 16);
 }

@@ -60,6 +60,11 @@ fn layout() {
 }
 
 #[test]
+fn stand_in() {
+    pass(Mix::StandIn);
+}
+
+#[test]
 fn everything() {
     pass(Mix::Everything);
 }
