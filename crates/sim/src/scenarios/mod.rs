@@ -4,6 +4,7 @@ mod blind;
 mod clocks;
 mod dynamo;
 mod epochs;
+mod hints;
 mod levels;
 mod names;
 mod power;
