@@ -30,10 +30,10 @@ pub enum Mix {
 
 /// Seeds that the tests run of each mix, from 1 on: 500 in all.
 pub const TESTED: [(Mix, u64); 7] = [
-    (Mix::Calm, 40),
-    (Mix::Network, 90),
+    (Mix::Calm, 20),
+    (Mix::Network, 80),
     (Mix::Crash, 100),
-    (Mix::Clock, 80),
+    (Mix::Clock, 110),
     (Mix::Layout, 50),
     (Mix::Everything, 80),
     (Mix::StandIn, 60),

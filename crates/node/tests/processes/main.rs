@@ -11,6 +11,7 @@ mod damage;
 mod dev;
 mod disk;
 mod harness;
+mod hints;
 mod kill_all;
 mod kill_one;
 mod levels;
