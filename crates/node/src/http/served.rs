@@ -91,6 +91,10 @@ const SHARD_NUMBERS: [(&str, &str, Read); 22] = [
         Value::Counter(shard.hints_refused)
     }),
     ("hints_taken", "Writes taken from stand-ins", |shard| Value::Counter(shard.hints_taken)),
+    ("hints_lost", "Held writes that were damaged on the disk", |shard| Value::Counter(shard.hints_lost)),
+    ("hint_slots_behind", "Slots of which an owner missed something that nobody holds", |shard| {
+        gauge(shard.hint_slots_behind)
+    }),
     ("links_up", "Links to other servers that are up", |shard| gauge(shard.links_up)),
     ("links_wanted", "Links to other servers that there should be", |shard| gauge(shard.links_wanted)),
     ("live_keys", "Keys with a live version, replicas among them", |shard| gauge(shard.live_keys)),

@@ -143,6 +143,10 @@ pub struct ShardNumbers {
     pub hints_refused: u64,
     /// Taken from stand-ins, as an owner.
     pub hints_taken: u64,
+    /// Damaged on the disk.
+    pub hints_lost: u64,
+    /// Slots of which an owner has missed something that nobody holds.
+    pub hint_slots_behind: u64,
     /// Client connections.
     pub clients: u64,
     /// Links to peers that are up.
@@ -280,6 +284,8 @@ impl ShardMetrics {
             hints_delivered: gauges.shard.hints.delivered,
             hints_refused: gauges.shard.hints.refused,
             hints_taken: gauges.shard.hints.taken,
+            hints_lost: gauges.shard.hints.lost,
+            hint_slots_behind: gauges.shard.hints.behind,
             clients: self.clients.get(),
             links_up: self.links_up.get(),
             links_wanted: self.links_wanted.get(),
