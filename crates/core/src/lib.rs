@@ -9,11 +9,13 @@
 //! | [`ids`], [`hlc`], [`slot`] | names of things: nodes, actors, dots, epochs, times, slots |
 //! | [`version`] | the algebra of concurrent versions: dots, records, join, mint, tokens |
 //! | [`layout`] | members, the ring, slot → owners, the routing map that clients see |
+//! | [`witness`] | whose data folder is a copy, or was set back |
 //! | [`request`], [`message`], [`outbox`] | the values that enter and leave |
 //! | [`storage`] | what core needs of a storage engine |
 //! | `replica` | the one door into storage: read, join, write one record |
 //! | [`hints`] | what a stand-in keeps for owners that are down |
 //! | `coordinator` | which replicas, how many answers, what to reply |
+//! | [`gossip`] | membership by heartbeat counters, and the verdict who is down |
 //! | `liveness` | which peers answer, and whose clock is off |
 //! | [`shard`] | one shard of one server: all of the above behind `on_x` functions |
 //! | [`limits`] | every cap, with the relations between them |
@@ -27,6 +29,7 @@ extern crate std;
 pub mod canary;
 mod clock;
 mod coordinator;
+pub mod gossip;
 pub mod hints;
 pub mod hlc;
 pub mod identity;
@@ -44,3 +47,4 @@ pub mod slot;
 pub mod storage;
 pub mod varint;
 pub mod version;
+pub mod witness;

@@ -64,6 +64,28 @@ pub const MAX_TIMEOUT_MS: u64 = 60_000;
 pub const SILENT_MS: u64 = 1_000;
 /// A quiet link is pinged this often, in milliseconds.
 pub const PING_MS: u64 = 250;
+/// Default milliseconds between two rounds of gossip.
+pub const GOSSIP_INTERVAL_MS: u64 = 200;
+/// A heartbeat that stands still for this long is stale by default, in milliseconds.
+pub const DOWN_AFTER_MS: u64 = 3_000;
+/// Or this many of its mean intervals, if that is longer.
+pub const GOSSIP_INTERVALS: u64 = 8;
+/// One silence counts at most this long in the mean interval, in milliseconds.
+pub const GOSSIP_WINDOW_MS: u64 = 3_000;
+/// If a server did not run for this long, what it has not heard meanwhile says nothing, in milliseconds.
+pub const GOSSIP_STALL_MS: u64 = 500;
+/// A newer layout is asked for at most this often, in milliseconds.
+pub const GOSSIP_PULL_MS: u64 = 1_000;
+/// Longest gossip message, in bytes, without the frame around it.
+pub const GOSSIP_BYTES: usize = 8 * 1024;
+/// Most suspicions of an entry.
+pub const GOSSIP_SUSPECTS: usize = 32;
+/// Most numbers of an entry's load.
+pub const GOSSIP_LOADS: usize = 8;
+/// A changed load is told at most this often, in milliseconds.
+pub const GOSSIP_LOAD_MS: u64 = 5_000;
+/// Heartbeats end here: a counter that claims more is forged.
+pub const HEARTBEATS: u64 = 1 << 48;
 /// The clock's durable reservation runs this far ahead, in milliseconds.
 ///
 /// After an unclean stop the next process starts above it, so this is also how far its clock may be ahead then.
@@ -75,6 +97,8 @@ const _: () = assert!(SLOTS.is_multiple_of(CELLS) && STORED_SLOTS == 2 * SLOTS);
 const _: () = assert!(RECORD_BYTES > VALUE_BYTES + KEY_BYTES + TOKEN_BYTES);
 const _: () = assert!(PING_MS * 3 < SILENT_MS);
 const _: () = assert!(DEFAULT_TIMEOUT_MS <= MAX_TIMEOUT_MS && SILENT_MS < DEFAULT_TIMEOUT_MS);
+const _: () = assert!(GOSSIP_INTERVALS * GOSSIP_INTERVAL_MS < DOWN_AFTER_MS && SILENT_MS < DOWN_AFTER_MS);
+const _: () = assert!(GOSSIP_STALL_MS * 2 < DOWN_AFTER_MS);
 const _: () = assert!(HLC_RESERVE_MS > 4 * CLOCK_SKEW_MS);
 const _: () = assert!(MEMBERS * 4 <= TOTAL_WEIGHT as usize && MEMBERS <= u16::MAX as usize);
 const _: () = assert!(TOTAL_WEIGHT as u64 * VIRTUAL_NODES as u64 <= 1 << 22, "the ring stays small");

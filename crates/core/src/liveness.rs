@@ -1,15 +1,19 @@
 //! Which peers answer, and whose clock is off: the part of failure detection that is faster than gossip.
 //!
 //! A peer whose link is down, or that has been silent for [`SILENT_MS`], is asked last and left out of the routing
-//! map. This never changes who owns a slot nor how many answers are a quorum.
+//! map; so is one that gossip holds for down. This never changes who owns a slot nor how many answers are a quorum.
 
 use crate::{
+    gossip::Verdict,
     hlc::Now,
     ids::MemberNumber,
     limits::{CLOCK_SKEW_MS, PING_MS, SILENT_MS},
     outbox::Event,
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, BTreeSet},
+    vec::Vec,
+};
 
 /// Round trips longer than this say nothing about a clock, in milliseconds.
 const USEFUL_ROUND_TRIP_MS: u64 = 200;
@@ -28,13 +32,33 @@ struct Peer {
 #[derive(Debug, Default)]
 pub(crate) struct Liveness {
     peers: BTreeMap<MemberNumber, Peer>,
+    /// Whom gossip holds for down.
+    down: BTreeSet<MemberNumber>,
     own_skewed: bool,
 }
 
 impl Liveness {
-    /// Whether the link is there and the peer was heard lately.
+    /// Whether the link is there, the peer was heard lately, and gossip does not hold it for down.
     pub(crate) fn is_live(&self, peer: MemberNumber) -> bool {
+        self.answers(peer) && !self.is_down(peer)
+    }
+
+    /// Whether the link is there and the peer was heard lately.
+    pub(crate) fn answers(&self, peer: MemberNumber) -> bool {
         self.peers.get(&peer).is_some_and(|peer| peer.live)
+    }
+
+    /// Whether gossip holds a peer for down.
+    pub(crate) fn is_down(&self, peer: MemberNumber) -> bool {
+        self.down.contains(&peer)
+    }
+
+    /// Gossip came to a verdict.
+    pub(crate) fn judged(&mut self, peer: MemberNumber, verdict: Verdict) {
+        match verdict {
+            Verdict::Down => self.down.insert(peer),
+            Verdict::Up => self.down.remove(&peer),
+        };
     }
 
     /// Whether a message has any chance to leave.
@@ -114,6 +138,7 @@ impl Liveness {
     /// Forgets peers that are no members any more.
     pub(crate) fn retain(&mut self, member: impl Fn(MemberNumber) -> bool) {
         self.peers.retain(|&number, _| member(number));
+        self.down.retain(|&number| member(number));
     }
 
     fn judge(number: MemberNumber, peer: &mut Peer, now: Now, events: &mut Vec<Event>) {

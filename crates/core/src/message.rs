@@ -5,6 +5,7 @@
 //! its own epoch.
 
 use crate::{
+    gossip::GossipMessage,
     hlc::Hlc,
     ids::{Epoch, MemberNumber},
     request::{Outcome, Request},
@@ -297,4 +298,6 @@ pub enum Body {
         /// The answerer's wall clock, in milliseconds.
         wall_ms: u64,
     },
+    /// Who belongs to the cluster and how far each has come. Holds at any epoch.
+    Gossip(GossipMessage),
 }

@@ -2,6 +2,7 @@
 //! inputs: sends may be coalesced, replies go out whole batches at a time.
 
 use crate::{
+    gossip::GossipMessage,
     hlc::Hlc,
     ids::MemberNumber,
     message::Message,
@@ -39,6 +40,10 @@ pub enum Event {
     PeerSuspected(MemberNumber),
     /// A peer answers again.
     PeerAlive(MemberNumber),
+    /// Gossip holds a member for down.
+    MemberDown(MemberNumber),
+    /// Gossip takes a member back.
+    MemberUp(MemberNumber),
     /// A peer's timestamps are further ahead than allowed.
     PeerSkewed(MemberNumber),
     /// The own clock is off against two others, or no more.
@@ -68,10 +73,12 @@ pub struct Outbox {
     pub actions: Vec<Action>,
     /// For metrics and logs.
     pub events: Vec<Event>,
+    /// What peers gossiped: for the server's machine, which hands it over after each message.
+    pub gossip: Vec<(MemberNumber, GossipMessage)>,
 }
 
 impl Outbox {
-    /// Nothing to do.
+    /// Nothing to do. What was gossiped is an input of another machine and does not count.
     pub fn is_empty(&self) -> bool {
         self.sends.is_empty() && self.replies.is_empty() && self.actions.is_empty() && self.events.is_empty()
     }

@@ -156,7 +156,7 @@ pub enum Rejected {
     BadContext,
     /// The own clock is off against two others: plain writes and expiries are not taken.
     ClockSkew,
-    /// This server is just taking a new identity, or has no layout yet.
+    /// This server is just taking a new identity, is not confirmed by the others yet, or has no layout yet.
     NotReady,
     /// The own replica of the key is damaged and no other answered.
     Damaged,

@@ -31,6 +31,7 @@ impl World {
 
     /// Carries out what a server's shards want done, until they want nothing more.
     pub(crate) fn settle(&mut self, server: usize) {
+        self.note_verdicts(server);
         while let Some((shard, out)) = self.servers[server].take_effects() {
             self.carry_out(server, shard, out);
         }

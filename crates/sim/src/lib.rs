@@ -10,6 +10,7 @@
 //! | `world`, `setup`, `event` | virtual time, what happens next, who is told |
 //! | `effects` | what servers want done is done |
 //! | `server`, `storage`, `files`, `memory`, `clock` | processes, disks and clocks of one server |
+//! | `membership` | gossip and its verdicts |
 //! | `network`, `links`, `frame` | links and what travels on them |
 //! | `faults` | what goes wrong, when, for how long |
 //! | `client`, `workload`, `play`, `door` | what clients do and what a server's door makes of it |
@@ -30,6 +31,7 @@ mod finale;
 mod frame;
 mod history;
 mod links;
+mod membership;
 mod memory;
 pub mod mix;
 mod network;

@@ -6,11 +6,13 @@
 use crate::{
     clock::Clock,
     event::Event,
+    membership::machine,
     storage::{Disk, ShardStore, Work},
 };
 use bytes::Bytes;
 use clockwise_core::{
     canary::Canary,
+    gossip::{Gossip, Verdict},
     hints::HintBudget,
     hlc::Hlc,
     identity::Identity,
@@ -55,9 +57,9 @@ pub(crate) enum Input {
 
 /// A shard, what it keeps and what it wants done.
 pub(crate) struct Unit {
-    shard: Shard,
+    pub(crate) shard: Shard,
     pub(crate) store: ShardStore,
-    out: Outbox,
+    pub(crate) out: Outbox,
 }
 
 /// A running process.
@@ -65,6 +67,10 @@ pub(crate) struct Process {
     pub(crate) units: Vec<Unit>,
     pub(crate) layout: Arc<Layout>,
     pub(crate) identity: Identity,
+    /// The server's part in gossip.
+    pub(crate) gossip: Gossip,
+    /// Verdicts that nobody has noted yet.
+    pub(crate) verdicts: Vec<(MemberNumber, Verdict)>,
     /// The log is being synced.
     pub(crate) syncing: bool,
     /// Requests that wait for their answer.
@@ -169,6 +175,7 @@ impl Server {
                     durability: Durability::Sync,
                     clock_floor,
                     clock_reserved: identity.reserved,
+                    confirmed: true,
                     hints: HintBudget::default(),
                     canary: self.canary,
                 };
@@ -179,6 +186,8 @@ impl Server {
         self.state = State::Running;
         self.process = Some(Process {
             units,
+            gossip: machine(self.number, identity.starts, &layout, now, at_us),
+            verdicts: Vec::new(),
             layout,
             identity,
             syncing: false,
@@ -223,6 +232,9 @@ impl Server {
     pub(crate) fn drive(&mut self, shard: usize, input: Input, at_us: u64) {
         let now = self.clock.now(at_us);
         let Some(process) = &mut self.process else { return };
+        process.tell_gossip(shard, &input, now);
+        let hosts = shard == 0;
+        let tick = matches!(input, Input::Tick);
         let Some(Unit { shard, store, out }) = process.units.get_mut(shard) else { return };
         match input {
             Input::Request(ticket, request) => shard.on_request(ticket, request, now, store, out),
@@ -235,6 +247,9 @@ impl Server {
             Input::Layout(layout) => shard.on_layout(layout, now, store, out),
             Input::Incarnation(incarnation) => shard.on_incarnation(incarnation),
             Input::Reserved(reserved) => shard.on_hlc_reserved(reserved),
+        }
+        if hosts {
+            process.host_gossip(tick, now);
         }
     }
 

@@ -4,6 +4,7 @@ use crate::{
     client::{Answer, Client},
     event::{Event, Queue},
     history::{History, Operation},
+    membership::Said,
     mix::{Mix, Plan},
     network::Network,
     random::{span, stream},
@@ -58,6 +59,8 @@ pub(crate) struct World {
     pub(crate) moved: bool,
     /// Answers for the scenarios and for the last reads, by operation.
     pub(crate) inbox: Vec<(u64, Answer)>,
+    /// Verdicts of gossip.
+    pub(crate) said: Vec<Said>,
     /// What makes the run pointless to go on.
     pub(crate) broken: Option<String>,
 }
@@ -86,6 +89,7 @@ impl World {
             healing: false,
             moved: false,
             inbox: Vec::new(),
+            said: Vec::new(),
             broken: None,
             servers,
             plan,

@@ -48,6 +48,8 @@ pub trait Disk: Send + Sync {
 pub trait DiskFile: Send + Sync {
     /// Reads at an offset; fewer bytes than asked for only at the end of the file.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Says that these bytes will be read soon, so that the disk may begin; never waits for it and never fails.
+    fn will_read(&self, _length: usize, _offset: u64) {}
     /// Writes all bytes at an offset, growing the file if need be.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// The file's length.

@@ -121,6 +121,8 @@ impl Settings {
 /// When to look at the disk's free space.
 struct SpaceWatch {
     nearly_full: bool,
+    /// As of the last look.
+    free_bytes: u64,
     due: bool,
     running: bool,
     checked_at_bytes: u64,
@@ -177,7 +179,7 @@ impl Engine {
             flushed: Vec::new(),
             checkpoint: None,
             checkpointed: None,
-            space: SpaceWatch { nearly_full, due: false, running: false, checked_at_bytes: 0 },
+            space: SpaceWatch { nearly_full, free_bytes: 0, due: false, running: false, checked_at_bytes: 0 },
             failed: false,
             damages: damage::Damages::default(),
             refusals: std::cell::Cell::new(0),
@@ -297,7 +299,10 @@ impl Engine {
         stats.active_bytes = self.active_bytes as u64;
         stats.frozen_bytes = self.frozen_bytes as u64;
         stats.cache_bytes = self.cache.used_bytes() as u64;
+        stats.record_bytes = self.cache.record_bytes() as u64;
+        stats.records = self.cache.records() as u64;
         stats.disk_full = self.space.nearly_full;
+        stats.disk_free_bytes = self.space.free_bytes;
         stats.pressure = u64::from(self.pressure());
         stats.damaged_tables = self.damaged_tables();
         for cell in &self.cells {

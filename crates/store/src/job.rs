@@ -27,6 +27,9 @@ pub(crate) use free::FreeJob;
 pub(crate) use read::{ReadDone, ReadJob};
 pub(crate) use scan::ScanJob;
 
+/// Lookups that a thread takes at a time. More save little and make the first wait for the last.
+const READS_AT_ONCE: usize = 8;
+
 /// A piece of work for the disk.
 pub struct Job {
     shard: usize,
@@ -79,6 +82,15 @@ impl Lane {
 }
 
 impl JobKind {
+    /// How many jobs of this kind a thread should take at a time, if they wait: so many lookups cost hardly more wake-ups than
+    /// one, and [`Job::announce`] lets the disk work on all of them.
+    pub const fn at_once(self) -> usize {
+        match self {
+            JobKind::Read => READS_AT_ONCE,
+            _ => 1,
+        }
+    }
+
     /// Where it runs.
     pub fn lane(self) -> Lane {
         match self {
@@ -176,6 +188,14 @@ impl Job {
     /// Whether it may take its time: nobody waits for it, and it should leave the processor to those who do.
     pub fn is_patient(&self) -> bool {
         matches!(&self.work, Work::Compact(job) if !job.urgent)
+    }
+
+    /// Has the disk begin with what a lookup reads first, without waiting: for a thread that is to run several jobs one after
+    /// the other, so that the disk works on all of them at a time.
+    pub fn announce(&self) {
+        if let Work::Read(job) = &self.work {
+            job.announce();
+        }
     }
 
     /// Does the work; may block on the disk for as long as it takes.

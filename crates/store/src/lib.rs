@@ -14,7 +14,7 @@
 //! | [`table`] | SSTables: blocks, index, Bloom filter, builder, merge |
 //! | [`damage`] | which slots damage touches |
 //! | [`manifest`] | which tables make up a cell, and what is remembered per slot |
-//! | [`cache`] | decompressed blocks within a byte budget |
+//! | [`cache`] | records and decompressed blocks within a byte budget |
 //! | [`mod@checkpoint`] | a folder of linked tables that opens like any other |
 //! | [`job`] | work that touches the disk, as values |
 //! | [`mod@open`] | creating a folder, and recovery |

@@ -30,6 +30,9 @@ pub(crate) use segment::{DIR, path as segment_path};
 const BLANK_SYNC_BYTES: u64 = 1 << 20;
 /// At least this many bytes of the next segment are prepared at a time.
 const BLANK_STEP_BYTES: u64 = 64 * 1024;
+/// Most files of freed segments that wait for another life: cells are flushed in bursts, so that several segments may go
+/// while one is filled.
+const SPARES: usize = 2;
 
 /// The commit log.
 pub struct Log {
@@ -43,6 +46,9 @@ pub struct Log {
     next_number: u64,
     /// Segments before the current one, oldest first.
     old: VecDeque<Kept>,
+    /// Segments of the full length that no cell needs, oldest first. Until one is recycled its file is that of its earlier
+    /// life, which a recovery reads and frees again.
+    spares: VecDeque<u64>,
     flushed: [u64; CELLS as usize],
     shards: Vec<Positions>,
     floor: Lsn,
@@ -118,6 +124,7 @@ impl Log {
             next: None,
             next_number: number + 1,
             old: start.found.kept.into(),
+            spares: VecDeque::new(),
             flushed,
             shards: vec![Positions::default(); start.shards],
             floor,
@@ -340,23 +347,43 @@ impl Log {
         filled.and(synced)
     }
 
-    /// Lets go of the oldest segments that no cell needs. The first that has the full length is kept for the
-    /// segment after the current one. Errors are left to the next recovery, which frees the file again.
+    /// Lets go of the oldest segments that no cell needs. Those of the full length are kept for segments to come while
+    /// writes go on; when everything is in tables they are given back. Errors are left to the next recovery, which frees
+    /// the file again.
     fn free(&mut self) {
         while let Some(oldest) = self.old.front() {
             if oldest.last.iter().zip(&self.flushed).any(|(last, flushed)| last > flushed) {
-                return;
+                break;
             }
             let (number, length) = (oldest.number, oldest.length);
             self.old.pop_front();
-            if self.next.is_none() && self.failed.is_none() && length == self.segment_bytes {
-                let recycled = Blank::recycle(&*self.disk, number, self.next_number, length);
-                self.next_number += 1;
-                self.next = recycled.ok();
+            if length == self.segment_bytes {
+                self.spares.push_back(number);
             } else {
-                let _freed_by_recovery_if_not_now = self.disk.remove(&segment::path(number));
+                self.remove(number);
             }
         }
+        if self.next.is_none() && self.failed.is_none() {
+            self.recycle();
+        }
+        let most = if self.old.is_empty() { 0 } else { SPARES };
+        while self.spares.len() > most
+            && let Some(number) = self.spares.pop_front()
+        {
+            self.remove(number);
+        }
+    }
+
+    /// Makes the oldest spare file the next segment, if there is one.
+    fn recycle(&mut self) {
+        let Some(old) = self.spares.pop_front() else { return };
+        let recycled = Blank::recycle(&*self.disk, old, self.next_number, self.segment_bytes);
+        self.next_number += 1;
+        self.next = recycled.ok();
+    }
+
+    fn remove(&self, number: u64) {
+        let _freed_by_recovery_if_not_now = self.disk.remove(&segment::path(number));
     }
 }
 

@@ -31,7 +31,8 @@ pub struct Options {
     /// Memory for memtables, in bytes: when only a cell's share of it is left, the largest cell is flushed; at half
     /// more than this writes are refused.
     pub memtable_bytes: usize,
-    /// Memory for decompressed blocks with the indexes and filters of all tables, in bytes; grown into as blocks are read.
+    /// Memory for records and decompressed blocks with the indexes and filters of all tables, in bytes; grown into as they are
+    /// read.
     pub cache_bytes: usize,
     /// Compression of new tables.
     pub compression: Compression,

@@ -187,13 +187,22 @@ impl Table {
     /// Where the key could be; `hash` is [`hash`] of it.
     #[inline]
     pub fn guess(&self, key: KeyRef<'_>, hash: u64) -> Guess {
-        if key.cmp_stored(&self.info.first).is_lt() || key.cmp_stored(&self.info.last).is_gt() {
-            return Guess::Absent;
-        }
+        if self.excludes(key, hash) { Guess::Absent } else { self.guess_place(key) }
+    }
+
+    /// Whether the key is outside of its range, or excluded by the Bloom filter.
+    #[inline]
+    pub(crate) fn excludes(&self, key: KeyRef<'_>, hash: u64) -> bool {
+        let filter = self.body.as_ref().ok().and_then(|body| body.filter.as_ref());
+        key.cmp_stored(&self.info.first).is_lt()
+            || key.cmp_stored(&self.info.last).is_gt()
+            || filter.is_some_and(|filter| !filter.may_hold(hash))
+    }
+
+    /// Where a key could be that is not excluded.
+    #[inline]
+    pub(crate) fn guess_place(&self, key: KeyRef<'_>) -> Guess {
         let Ok(body) = &self.body else { return Guess::Broken };
-        if body.filter.as_ref().is_some_and(|filter| !filter.may_hold(hash)) {
-            return Guess::Absent;
-        }
         match body.index.find(key) {
             Some(place) if place.is_partition() => Guess::Partition(place),
             Some(place) => Guess::Block(place),
@@ -214,7 +223,16 @@ impl Table {
 
     /// Reads, verifies and decompresses a block of data or a partition.
     pub fn read_block(&self, place: Place) -> Result<Bytes, LoadError> {
-        self.open_block(place, &self.read(place.offset, place.length as usize)?)
+        let mut sealed = Vec::new();
+        self.read(place.offset, place.length as usize, &mut sealed)?;
+        self.open_block(place, &sealed)
+    }
+
+    /// Has the disk begin to read a block or partition.
+    pub(crate) fn will_read(&self, place: Place) {
+        if let Ok(body) = &self.body {
+            body.file.will_read(place.length as usize, place.offset);
+        }
     }
 
     fn open_block(&self, place: Place, sealed: &[u8]) -> Result<Bytes, LoadError> {
@@ -233,16 +251,16 @@ impl Table {
         }
     }
 
-    /// Bytes of the file.
-    fn read(&self, offset: u64, length: usize) -> Result<Vec<u8>, LoadError> {
+    /// Bytes of the file, in the place of what `bytes` holds.
+    fn read(&self, offset: u64, length: usize, bytes: &mut Vec<u8>) -> Result<(), LoadError> {
         let file = &self.body()?.file;
         // A partition is believed about a length only within the file.
         if offset.checked_add(length as u64).is_none_or(|end| end > self.info.file_bytes) {
             return Err(LoadError::Damaged);
         }
-        let mut bytes = vec![0; length];
-        match file.read_at(&mut bytes, offset) {
-            Ok(read) if read == length => Ok(bytes),
+        bytes.resize(length, 0);
+        match file.read_at(bytes, offset) {
+            Ok(read) if read == length => Ok(()),
             Ok(_) => Err(LoadError::Damaged),
             Err(_) => Err(LoadError::Io),
         }

@@ -1,7 +1,8 @@
 //! Every cap of this crate in one table, with the relations that must hold between them.
 
 use clockwise_core::limits::{
-    DOT_RANGES, KEY_BYTES, MEMBERS, NAME_BYTES, RECORD_BYTES, REPLICAS, TOKEN_BYTES, VALUE_BYTES,
+    DOT_RANGES, GOSSIP_BYTES, KEY_BYTES, MEMBERS, NAME_BYTES, RECORD_BYTES, REPLICAS, TOKEN_BYTES,
+    VALUE_BYTES,
 };
 
 /// Most arguments of one command.
@@ -51,6 +52,8 @@ pub const RECEIPT_ACKS: usize = 4 * REPLICAS;
 pub const COUNT_RANGES: usize = 16_384;
 /// Longest encoded layout, in bytes.
 pub const LAYOUT_BYTES: usize = 8 * 1024 * 1024;
+/// Longest gossip, in bytes.
+pub const GOSSIP_BODY_BYTES: usize = GOSSIP_BYTES;
 /// Longest reason in a refused handshake, in bytes.
 pub const REASON_BYTES: usize = 512;
 /// Most shards that a server may announce.

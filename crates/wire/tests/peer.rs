@@ -4,11 +4,14 @@ mod messages;
 
 use bytes::{Bytes, BytesMut};
 use clockwise_core::{
+    gossip::{Beat, Contents, Entry, GossipMessage, Mark, Suspicion},
     hlc::Hlc,
     ids::{Epoch, MemberNumber, NodeId},
     layout::Addresses,
+    limits::GOSSIP_BYTES,
     message::{Body, Message, OpId, ReadVerdict, ReplicaSet, Stamp, StampedRecord},
     slot::Slot,
+    witness::Process,
 };
 use clockwise_wire::{
     error::WireError,
@@ -145,7 +148,12 @@ fn well_framed_nonsense_closes_the_link() {
     assert_eq!(feed([&envelope(16, &[0xac, 0x02])[..]]).0, vec![ping()]);
     for (kind, body) in [
         (0, &[][..]),
-        (18, &[][..]),
+        (22, &[][..]),
+        (21, &[][..]),
+        (21, &[3, 0][..]),
+        // Marks that are announced and not there, and more bytes than a body may have.
+        (21, &[0, 0xff, 0xff, 0xff, 0xff, 0x0f][..]),
+        (21, &[0; GOSSIP_BYTES + 1][..]),
         (0xF0, &[][..]),
         (16, &[][..]),
         (16, &[0xac][..]),
@@ -236,6 +244,55 @@ fn golden_frames() {
     assert_eq!(cluster_tag(&[1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]), 3);
 }
 
+#[test]
+fn golden_gossip() {
+    let body = |said: GossipMessage| {
+        let long = said.bytes();
+        let bytes = frame(&Message { body: Body::Gossip(said), ..ping() });
+        let body = bytes[27..bytes.len() - 4].to_vec();
+        assert_eq!(bytes[5..6], [21]);
+        assert!(body.len() <= long, "the machine's budget covers what is written");
+        body
+    };
+    let (member, beat) = (MemberNumber(5), Beat { generation: 2, heartbeat: 300 });
+    let mark = Mark { member, beat, held: 7 };
+    assert_eq!(
+        body(GossipMessage::Digest { marks: vec![mark; 2] }),
+        [0, 2, 5, 2, 0xac, 2, 7, 5, 2, 0xac, 2, 7]
+    );
+    let contents = Contents {
+        epoch: Epoch(3),
+        layout: 0x0102_0304_0506_0708,
+        load: [1, 300].into_iter().collect(),
+        addresses: Addresses { peer: "a:1".into(), ..Addresses::default() },
+        suspects: vec![Suspicion { member: MemberNumber(6), beat }],
+    };
+    let entry = Entry { member, written: beat, contents };
+    let written = [
+        &[5, 2, 0xac, 2, 3, 8, 7, 6, 5, 4, 3, 2, 1, 2, 1, 0xac, 2][..],
+        &[3, b'a', b':', b'1', 0, 0, 0, 1, 6, 2, 0xac, 2],
+    ]
+    .concat();
+    let news = GossipMessage::News { marks: vec![], entries: vec![entry.clone()], wants: vec![member] };
+    assert_eq!(body(news), [&[1, 0, 1][..], &written, &[1, 5]].concat());
+    let entries = GossipMessage::Entries { entries: vec![entry] };
+    assert_eq!(body(entries), [&[2, 1][..], &written].concat());
+}
+
+#[test]
+fn gossip_is_no_longer_than_its_machine_believes() {
+    let mut rng = Rng::with_seed(11);
+    for _ in 0..2_000 {
+        let message = messages::message(&mut rng, messages::KINDS - 1);
+        let Body::Gossip(said) = &message.body else { panic!("not gossip") };
+        let long = said.bytes();
+        let with = frame(&message).len();
+        let without =
+            frame(&Message { body: Body::Gossip(GossipMessage::Entries { entries: vec![] }), ..message });
+        assert!(with - without.len() + 2 <= long && with + 20 > without.len() + long, "{with} {long}");
+    }
+}
+
 fn hello() -> Hello {
     Hello {
         cluster: [0xc1; 16],
@@ -245,6 +302,7 @@ fn hello() -> Hello {
         shard: 1,
         to_shard: 0,
         purpose: Purpose::Bulk,
+        process: Process { starts: 300, run: 9 },
         session: 77,
         nonce: [0xe3; 32],
         addresses: Addresses {
@@ -278,6 +336,7 @@ fn the_handshake_comes_back_whatever_the_split() {
         Handshake::Hello(hello()),
         Handshake::Proof([1; 32]),
         Handshake::Welcome([2; 32]),
+        Handshake::Outlived([3; 32]),
         Handshake::Refuse("another secret".into()),
     ];
     let mut bytes = Vec::new();
@@ -296,7 +355,7 @@ fn the_handshake_comes_back_whatever_the_split() {
 fn every_step_comes_back() {
     let mut rng = Rng::with_seed(10);
     for round in 0..=255 {
-        let step = messages::handshake(&mut rng, round % 4);
+        let step = messages::handshake(&mut rng, round % 5);
         let mut bytes = Vec::new();
         encode_handshake(&step, &mut bytes).unwrap();
         assert_eq!(steps([&bytes[..]]), (vec![step], None), "round {round}");
@@ -307,12 +366,14 @@ fn every_step_comes_back() {
 fn golden_hello() {
     let mut bytes = Vec::new();
     encode_handshake(&Handshake::Hello(hello()), &mut bytes).unwrap();
-    let mut expected = vec![104, 0, 0, 0, 1, 0xF0];
+    let mut expected = vec![114, 0, 0, 0, 1, 0xF0];
     expected.extend_from_slice(&[0xc1; 16]);
     expected.extend_from_slice(&[0xd2; 20]);
     expected.extend_from_slice(&[0xe3; 32]);
     expected.extend_from_slice(&[77, 0, 0, 0, 0, 0, 0, 0]);
-    expected.extend_from_slice(&[2, 0, 1, 0, 0, 0, 1, 1, 5]);
+    expected.extend_from_slice(&[2, 0, 1, 0, 0, 0]);
+    expected.extend_from_slice(&[0xac, 0x02, 9, 0, 0, 0, 0, 0, 0, 0]);
+    expected.extend_from_slice(&[1, 1, 5]);
     expected.extend_from_slice(b"\x03a:1\x03b:2\x03c:3\x00");
     assert_eq!(bytes[..bytes.len() - 4], expected);
 }
@@ -363,6 +424,6 @@ fn what_is_signed_names_the_side_and_holds_both_hellos() {
     assert_ne!(dialer, signed_bytes(Side::Dialer, &other, &hello()));
     let mut sent = Vec::new();
     encode_handshake(&Handshake::Hello(hello()), &mut sent).unwrap();
-    assert_eq!(dialer[25..29], 98u32.to_le_bytes());
-    assert_eq!(dialer[29..29 + 98], sent[6..sent.len() - 4]);
+    assert_eq!(dialer[25..29], 108u32.to_le_bytes());
+    assert_eq!(dialer[29..29 + 108], sent[6..sent.len() - 4]);
 }

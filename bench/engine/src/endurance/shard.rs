@@ -161,7 +161,7 @@ impl Shard {
         flushed.into_iter().for_each(|notice| self.threads.shared.log_flushed(notice));
         self.steps.measure(Step::TakeJobs, || engine.take_jobs(&mut self.jobs));
         self.running += self.jobs.len();
-        self.jobs.drain(..).for_each(|job| self.threads.shared.run(job));
+        self.threads.shared.run(&mut self.jobs);
         if let Some(made) = engine.take_checkpoint() {
             made.context("make a checkpoint")?;
             fs::remove_dir_all(self.folder.join(CHECKPOINT)).context("remove a checkpoint")?;
@@ -183,9 +183,11 @@ impl Shard {
         match letter {
             Letter::Durable(lsn) => self.steps.measure(Step::Durable, || engine.on_durable(lsn)),
             Letter::Done(done) => {
-                self.running -= 1;
+                self.running -= done.len();
                 let loaded = &mut self.loaded;
-                self.steps.measure(Step::JobDone, || engine.on_job_done(*done, loaded));
+                for done in done {
+                    self.steps.measure(Step::JobDone, || engine.on_job_done(done, loaded));
+                }
             }
         }
     }

@@ -97,7 +97,7 @@ impl Shard {
             true => self.stands_in(place),
             false => self.layout.owners(place).contains(&self.config.me),
         };
-        if self.incarnation_pending.is_some() || !allowed {
+        if self.incarnation_pending.is_some() || !self.config.confirmed || !allowed {
             return Err(Rejected::NotReady);
         }
         cx.store.admits().map_err(|refusal| match refusal {

@@ -35,6 +35,8 @@ pub struct ShardConfig {
     pub clock_floor: Hlc,
     /// Timestamps up to this may be minted; more is asked for with `Action::ReserveHlc`.
     pub clock_reserved: Hlc,
+    /// Whether it is proven that no later process ran on this folder: else nothing is minted until `on_confirmed`.
+    pub confirmed: bool,
     /// Most bytes that the shard holds as hints.
     pub hints: HintBudget,
     /// A known bug, for the simulator.

@@ -130,6 +130,7 @@ impl Shard {
             Body::Pong { sent_ms, wall_ms } => {
                 self.liveness.pong(from, sent_ms, wall_ms, cx.now, &mut cx.out.events);
             }
+            Body::Gossip(said) if message.slot.is_none() => cx.out.gossip.push((from, said)),
             _ => {}
         }
     }

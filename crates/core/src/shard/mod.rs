@@ -6,6 +6,7 @@
 mod config;
 mod dispatch;
 mod epoch;
+mod membership;
 
 pub use config::{Durability, LinkState, ShardConfig, ShardStats};
 
@@ -192,6 +193,11 @@ impl Shard {
         if self.incarnation_pending.is_some_and(|pending| pending <= incarnation) {
             self.incarnation_pending = None;
         }
+    }
+
+    /// It is proven that no later process ran on this folder, or an incarnation was taken that none can have.
+    pub fn on_confirmed(&mut self) {
+        self.config.confirmed = true;
     }
 
     /// The clock is reserved up to here.

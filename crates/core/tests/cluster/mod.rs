@@ -84,6 +84,7 @@ fn config(number: u32, canary: Canary) -> ShardConfig {
         durability: Durability::Sync,
         clock_floor: Hlc::ZERO,
         clock_reserved: Hlc(u64::MAX),
+        confirmed: true,
         hints: HintBudget::default(),
         canary,
     }

@@ -75,6 +75,8 @@ fn page(server: &str, asked: &StatusView, answers: &[Answer]) -> String {
         "server",
         "state",
         "seen by",
+        "missed by",
+        "heartbeat",
         "cluster port",
         "plain port",
         "dc",
@@ -108,8 +110,10 @@ fn row(member: &MemberView, answer: &Answer, answers: &[Answer]) -> Vec<String> 
         |part: fn(&StatusView) -> String| answer.as_ref().map_or("?".to_owned(), |(_, view)| part(view));
     vec![
         member.member.clone(),
-        if member.live { "live" } else { "suspected" }.to_owned(),
+        member.state().to_owned(),
         witnesses(&member.member, answers),
+        missing(member, answers),
+        member.gossip.as_ref().map_or("-".to_owned(), |gossip| age(gossip.heartbeat_age_ms)),
         member.addresses.cluster.clone(),
         member.addresses.plain.clone(),
         member.dc.clone(),
@@ -137,6 +141,26 @@ fn witnesses(name: &str, answers: &[Answer]) -> String {
     if names.is_empty() { "nobody".to_owned() } else { names.join(",") }
 }
 
+/// The other servers that hold a member for down, or have at least seen no more of its heartbeat than who was asked.
+fn missing(member: &MemberView, answers: &[Answer]) -> String {
+    let views = answers.iter().filter_map(|answer| answer.as_ref().ok()).map(|(_, view)| view);
+    let holds_down = |view: &&StatusView| {
+        view.members.iter().any(|other| other.member == member.member && other.state() == "down")
+    };
+    let mut names: Vec<&str> = views.filter(holds_down).filter_map(StatusView::name).collect();
+    if let Some(gossip) = &member.gossip {
+        names.extend(gossip.said_by.iter().map(String::as_str));
+    }
+    names.sort_unstable();
+    names.dedup();
+    if names.is_empty() { "nobody".to_owned() } else { names.join(",") }
+}
+
+/// How long ago, to a tenth of a second as long as that matters.
+fn age(ms: u64) -> String {
+    if ms < 60_000 { format!("{}.{}s", ms / 1_000, ms % 1_000 / 100) } else { span(ms) }
+}
+
 /// A time span in its two largest units.
 fn span(ms: u64) -> String {
     let seconds = ms / 1_000;
@@ -162,6 +186,8 @@ mod tests {
                 let address = format!("{name}:1");
                 json!({
                     "member": name, "own": *name == own, "live": *name != silent, "dc": "dc1", "rack": "rack1",
+                    "gossip": (*name == silent)
+                        .then(|| json!({ "state": "down", "said_by": ["s3"], "heartbeat_age_ms": 4_250 })),
                     "weight": 1, "slots": 8192, "node": "00",
                     "addresses": { "peer": address, "cluster": address, "plain": address, "http": address },
                 })
@@ -183,9 +209,9 @@ mod tests {
         let page = page("s1:1", &asked, &answers);
         let cells = |line: usize| page.lines().nth(line).unwrap().split_whitespace().collect::<Vec<_>>();
         assert!(page.contains("NOT every slot has a quorum"), "{page}");
-        assert_eq!(cells(4)[..4], ["s1", "live", "nobody", "s1:1"]);
-        assert_eq!(cells(4)[8..], ["8192", "1", "2", "2", "7", "4", "sync", "1m1s", "0.1"]);
-        assert_eq!(cells(5)[..3], ["s2", "suspected", "nobody"]);
+        assert_eq!(cells(4)[..6], ["s1", "live", "nobody", "nobody", "-", "s1:1"]);
+        assert_eq!(cells(4)[10..], ["8192", "1", "2", "2", "7", "4", "sync", "1m1s", "0.1"]);
+        assert_eq!(cells(5)[..5], ["s2", "down", "nobody", "s1,s3", "4.2s"]);
         assert!(page.ends_with("\ns2: s2:1: refused\n"), "{page}");
         let both = [Ok((json!({}), view("s1", ""))), Ok((json!({}), view("s2", "")))];
         assert!(super::page("s1:1", &asked, &both).lines().nth(5).unwrap().contains("  s1  "));

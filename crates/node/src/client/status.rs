@@ -49,6 +49,9 @@ pub struct MemberView {
     pub own: bool,
     /// Whether it answers.
     pub live: bool,
+    /// What gossip knows of it; nothing of the server itself.
+    #[serde(default)]
+    pub gossip: Option<GossipView>,
     /// Where it is reached.
     pub addresses: ServerAddresses,
     /// Data centre.
@@ -59,6 +62,29 @@ pub struct MemberView {
     pub weight: u16,
     /// Slots for which the routing map names it.
     pub slots: u64,
+}
+
+/// What one member knows of another by gossip.
+#[derive(Deserialize, Clone, Debug)]
+pub struct GossipView {
+    /// `up`, `stale` or `down`.
+    pub state: String,
+    /// Other servers that have seen no more of its heartbeat either.
+    pub said_by: Vec<String>,
+    /// Milliseconds since the last news of its heartbeat.
+    pub heartbeat_age_ms: u64,
+}
+
+impl MemberView {
+    /// In a word, the worst that is known first.
+    pub fn state(&self) -> &str {
+        match &self.gossip {
+            Some(gossip) if gossip.state == "down" => "down",
+            _ if !self.live => "suspected",
+            Some(gossip) if gossip.state == "stale" => "stale",
+            _ => "live",
+        }
+    }
 }
 
 /// A few of a server's numbers.

@@ -1,7 +1,7 @@
-//! The three records of a data folder, looked at without beginning a life: part of `clockwise check`.
+//! The records of a data folder, looked at without beginning a life: part of `clockwise check`.
 
-use super::{IDENTITY, LAYOUT, format};
-use clockwise_core::{identity::Identity, layout::Layout};
+use super::{IDENTITY, LAYOUT, WITNESS, format};
+use clockwise_core::{identity::Identity, layout::Layout, witness::Witness};
 use clockwise_store::{
     Disk, MetaError, SlotRange,
     check::{Report, What},
@@ -14,6 +14,7 @@ pub(crate) fn check(disk: &dyn Disk, report: &mut Report) -> Result<(), String> 
     format::look(disk)?;
     let identity = record(disk, IDENTITY, report, Identity::decode)?;
     let layout = record(disk, LAYOUT, report, Layout::decode)?;
+    record(disk, WITNESS, report, Witness::decode)?;
     let engine = disk.list("").map_err(|error| error.to_string())?;
     let begun = layout.is_some() || engine.iter().any(|name| name == "log");
     let Some(identity) = identity else {

@@ -53,6 +53,11 @@ pub enum BootError {
         /// The epoch that is there; 0 for none.
         found: u64,
     },
+    /// Others have met a later process of its server.
+    Outlived {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A record is not what was written.
     Damaged {
         /// The folder.
@@ -102,6 +107,12 @@ impl fmt::Display for BootError {
             BootError::OtherNode { path, expected, found: None } => {
                 write!(f, "the data folder {} is empty, not that of node {expected}", path.display())
             }
+            BootError::Outlived { path } => write!(
+                f,
+                "the data folder {} is a copy, or was set back to an older state: other servers have met a later \
+                 process of this one. Its data must not be served again; start with an empty folder as a new server",
+                path.display()
+            ),
             BootError::LayoutOfOthers { path, node } => write!(
                 f,
                 "the layout in the data folder {} does not contain its node {node}: the folder was put together \

@@ -2,7 +2,7 @@
 //!
 //! Whatever is handed out is durable already: a new incarnation, a reservation of the clock, a layout. The
 //! engine's files beside these records belong to `store`. Moving a folder is fine while no server runs on it;
-//! running a copy beside the original is not, and nothing here can see it.
+//! running a copy beside the original is not, and nothing here can see it: its peers do (`core::witness`).
 
 mod check;
 mod error;
@@ -22,6 +22,7 @@ use clockwise_core::{
     identity::{Identity, reservation},
     ids::NodeId,
     layout::Layout,
+    witness::Witness,
 };
 use clockwise_store::{Disk, RealDisk, meta};
 use std::{
@@ -34,6 +35,10 @@ use std::{
 const IDENTITY: &str = "identity";
 /// The record of the newest layout.
 const LAYOUT: &str = "layout";
+/// The record of whom the server has met.
+const WITNESS: &str = "witness";
+/// The record that says that the folder must not be served again.
+const OUTLIVED: &str = "outlived";
 
 /// A data folder that this process holds.
 pub struct Folder {
@@ -45,6 +50,8 @@ pub struct Folder {
     pub clock_floor: Hlc,
     /// The newest layout, in which this node is a member.
     pub layout: Option<Arc<Layout>>,
+    /// Which processes of the others were met.
+    pub witness: Witness,
     /// The life before this one stopped cleanly, or there was none.
     pub clean_start: bool,
 }
@@ -67,6 +74,10 @@ impl Folder {
         let fresh = format::check(&*disk, path)?;
         let found = load(&*disk, path, IDENTITY)?;
         let layout = load(&*disk, path, LAYOUT)?;
+        let witness = load_witness(&*disk, path);
+        if meta::load(&*disk, OUTLIVED).is_ok_and(|found| found.is_some()) {
+            return Err(BootError::Outlived { path: path.clone() });
+        }
         let (before, clean_start) = match found {
             Some(bytes) => {
                 let identity = Identity::decode(bytes).map_err(|_| BootError::damaged(path, IDENTITY))?;
@@ -101,7 +112,7 @@ impl Folder {
                 found: installed,
             });
         }
-        let mut folder = Folder { disk, identity, clock_floor, layout, clean_start };
+        let mut folder = Folder { disk, identity, clock_floor, layout, witness, clean_start };
         folder.save(identity).map_err(io("write its identity"))?;
         Ok(folder)
     }
@@ -115,6 +126,16 @@ impl Folder {
         self.save(Identity { epoch: layout.epoch(), ..self.identity })?;
         self.layout = Some(layout);
         Ok(())
+    }
+
+    /// Makes durable that a later process of this server was met, so that nobody serves this folder again.
+    pub fn mark_outlived(&mut self) -> io::Result<()> {
+        meta::save(&*self.disk, OUTLIVED, &[1])
+    }
+
+    /// Makes durable whom the server has met.
+    pub fn save_witness(&mut self, witness: &[u8]) -> io::Result<()> {
+        meta::save(&*self.disk, WITNESS, witness)
     }
 
     /// Makes a new incarnation durable. Lower ones than the running one change nothing.
@@ -144,6 +165,19 @@ impl Folder {
         self.identity = identity;
         Ok(())
     }
+}
+
+/// Whom the server has met. Without it a peer's old folder may go unnoticed by this server, and no more.
+fn load_witness(disk: &dyn Disk, path: &std::path::Path) -> Witness {
+    let found = match load(disk, path, WITNESS) {
+        Ok(None) => return Witness::default(),
+        Ok(Some(bytes)) => Witness::decode(bytes).ok(),
+        Err(_) => None,
+    };
+    found.unwrap_or_else(|| {
+        tracing::warn!("the record of whom this server has met is damaged: it begins a new one");
+        Witness::default()
+    })
 }
 
 fn load(disk: &dyn Disk, path: &std::path::Path, name: &'static str) -> Result<Option<Bytes>, BootError> {

@@ -53,6 +53,19 @@ fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
             "Slots whose row of the routing map names an owner",
             gauge(numbers.owned_slots),
         ),
+        labelled(
+            "members",
+            "Other members by their state, as gossip tells it",
+            "state",
+            &numbers.members,
+            gauge,
+        ),
+        heartbeats(&numbers.heartbeat_ages),
+        Family::one(
+            "gossip_stalls",
+            "Times that this server did not run and began to listen for heartbeats anew",
+            Value::Counter(numbers.gossip_stalls),
+        ),
         labelled("events", "What happened to replication, by name", "event", &numbers.events, Value::Counter),
         labelled("recovery", "What recovery found at the start, by name", "number", &numbers.recovery, gauge),
     ];
@@ -144,6 +157,19 @@ fn labelled(
     Family { name, help, unit: None, samples: numbers.iter().map(sample).collect() }
 }
 
+fn heartbeats(ages: &[(String, u64)]) -> Family {
+    let sample = |(member, age_ms): &(String, u64)| Sample {
+        labels: vec![("member", member.clone())],
+        value: Value::Gauge(*age_ms as f64 / 1_000.0),
+    };
+    Family {
+        name: "heartbeat_age",
+        help: "Time since the last news of a member's heartbeat",
+        unit: Some("seconds"),
+        samples: ages.iter().map(sample).collect(),
+    }
+}
+
 /// Buckets of powers of two microseconds, as seconds.
 fn latency(name: &'static str, help: &'static str, histogram: &HistogramSnapshot) -> Family {
     let last = HistogramSnapshot::BUCKETS - 1;
@@ -173,6 +199,8 @@ mod tests {
                 ..Default::default()
             }],
             events: vec![("read_repair", 5)],
+            members: vec![("down", 1)],
+            heartbeat_ages: vec![("s2".to_owned(), 250)],
             recovery: vec![("damaged_slots", 6)],
             ..Default::default()
         };
@@ -185,6 +213,8 @@ mod tests {
             "clockwise_live_keys{shard=\"1\"} 9.0",
             "clockwise_engine{shard=\"1\",number=\"tables\"} 4.0",
             "clockwise_events_total{event=\"read_repair\"} 5",
+            "clockwise_members{state=\"down\"} 1.0",
+            "clockwise_heartbeat_age_seconds{member=\"s2\"} 0.25",
             "clockwise_recovery{number=\"damaged_slots\"} 6.0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");

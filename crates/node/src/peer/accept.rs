@@ -1,6 +1,10 @@
 //! Accepting peers, on shard 0: the handshake, then over to the shard that the connection is for.
 
-use super::{handshake, receive::Handover, socket};
+use super::{
+    handshake::{self, Refusal},
+    receive::Handover,
+    socket,
+};
 use crate::{
     limits::{ACCEPT_PAUSE_MS, HANDSHAKE_MS, HANDSHAKES},
     server::Shared,
@@ -46,6 +50,7 @@ async fn shake(shared: &Arc<Shared>, mut stream: TcpStream, from: SocketAddr) {
         Ok(Ok(proven)) => proven,
         // Until `init` is done, members that were told earlier than this one call in vain.
         Ok(Err(_)) if shared.layout().is_none() => return,
+        Ok(Err(Refusal::Outlived)) => return shared.outlived(),
         Ok(Err(why)) => return shared.refusals.log_once(from, &why.to_string()),
         Err(_) => return shared.refusals.log_once(from, "the handshake took too long"),
     };

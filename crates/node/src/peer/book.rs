@@ -1,5 +1,5 @@
 //! Where peers are reached and how many shards they have: what the layout says, overridden by what each says
-//! itself when it proves who it is.
+//! itself, when it proves who it is or by gossip.
 
 use clockwise_core::{
     ids::MemberNumber,
@@ -48,6 +48,15 @@ impl PeerBook {
         let news = entry.shards != Some(shards);
         entry.shards = Some(shards);
         news
+    }
+
+    /// Takes what a peer says of itself by way of others: so two servers find each other although neither is where
+    /// the layout says. Whoever is dialled there must prove who it is like anybody else.
+    pub(crate) fn hear(&self, peer: MemberNumber, addresses: &Addresses) {
+        let mut entries = self.lock();
+        if let Some(entry) = entries.get_mut(&peer).filter(|_| !addresses.peer.is_empty()) {
+            entry.said = Some(addresses.clone());
+        }
     }
 
     /// Where it is reached.

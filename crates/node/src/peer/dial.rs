@@ -147,7 +147,12 @@ async fn connect(
     let (stream, proven) = timeout(Duration::from_millis(HANDSHAKE_MS), shake)
         .await
         .map_err(|_| format!("{address} did not answer in {HANDSHAKE_MS} ms"))?
-        .map_err(|why| format!("{address}: {why}"))?;
+        .map_err(|why| {
+            if matches!(why, handshake::Refusal::Outlived) {
+                shared.outlived();
+            }
+            format!("{address}: {why}")
+        })?;
     if shared.book.learn(peer, proven.hello.addresses, proven.hello.shards) {
         shared.tell_all(|| Letter::PeerShards);
     }

@@ -7,7 +7,7 @@
 use super::pairs::Pairing;
 use crate::server::Shared;
 use bytes::BytesMut;
-use clockwise_core::{ids::MemberNumber, layout::Layout};
+use clockwise_core::{ids::MemberNumber, layout::Layout, witness::Met};
 use clockwise_wire::peer::{
     Handshake, HandshakeParser, Hello, MAC_BYTES, NONCE_BYTES, Purpose, Side, encode_handshake, signed_bytes,
 };
@@ -29,6 +29,8 @@ pub(super) enum Refusal {
     Ours(String),
     /// The other side refuses.
     Theirs(String),
+    /// The other side has met a later process of this server.
+    Outlived,
 }
 
 impl From<io::Error> for Refusal {
@@ -43,6 +45,7 @@ impl fmt::Display for Refusal {
             Refusal::Io(error) => write!(f, "{error}"),
             Refusal::Ours(why) => f.write_str(why),
             Refusal::Theirs(why) => write!(f, "the other side says: {why}"),
+            Refusal::Outlived => f.write_str("the other side has met a later process of this server"),
         }
     }
 }
@@ -77,10 +80,17 @@ pub(super) async fn dial(
     if (theirs.shard, theirs.to_shard) != (to_shard, shard) {
         return refuse(stream, "the answer is for other shards".to_owned()).await;
     }
+    if shared.judge(peer, theirs.process) == Met::Outlived {
+        return outlived(stream, shared, &ours, &theirs, peer).await;
+    }
     send(stream, &Handshake::Proof(mac(shared, Side::Dialer, &ours, &theirs))).await?;
     match next(stream, &mut input).await? {
         Handshake::Welcome(proof) if matches(&proof, &mac(shared, Side::Acceptor, &ours, &theirs)) => {
+            shared.met(peer, theirs.process);
             Ok(Proven { peer, hello: theirs, input })
+        }
+        Handshake::Outlived(proof) if matches(&proof, &mac(shared, Side::Witness, &ours, &theirs)) => {
+            Err(Refusal::Outlived)
         }
         Handshake::Welcome(_) => Err(Refusal::Ours("it does not know the cluster secret".to_owned())),
         other => Err(unexpected(&other)),
@@ -108,7 +118,13 @@ pub(super) async fn accept(stream: &mut TcpStream, shared: &Shared) -> Result<Pr
     match next(stream, &mut input).await? {
         Handshake::Proof(proof) if matches(&proof, &mac(shared, Side::Dialer, &theirs, &ours)) => {}
         Handshake::Proof(_) => return refuse(stream, "the cluster secrets differ".to_owned()).await,
+        Handshake::Outlived(proof) if matches(&proof, &mac(shared, Side::Witness, &theirs, &ours)) => {
+            return Err(Refusal::Outlived);
+        }
         other => return Err(unexpected(&other)),
+    }
+    if shared.met(peer, theirs.process) == Met::Outlived {
+        return outlived(stream, shared, &theirs, &ours, peer).await;
     }
     send(stream, &Handshake::Welcome(mac(shared, Side::Acceptor, &theirs, &ours))).await?;
     Ok(Proven { peer, hello: theirs, input })
@@ -125,6 +141,7 @@ fn own_hello(shared: &Shared, layout: &Layout, shard: u16, to_shard: u16, sessio
         shard,
         to_shard,
         purpose: Purpose::Foreground,
+        process: shared.process(),
         session,
         nonce,
         addresses: shared.settings.advertise.clone(),
@@ -176,6 +193,21 @@ fn mac(shared: &Shared, side: Side, dialer: &Hello, acceptor: &Hello) -> [u8; MA
 
 fn matches(proof: &[u8; MAC_BYTES], expected: &[u8; MAC_BYTES]) -> bool {
     proof.ct_eq(expected).into()
+}
+
+/// Tells the other that it has no right to its folder any more.
+async fn outlived(
+    stream: &mut TcpStream,
+    shared: &Shared,
+    dialer: &Hello,
+    acceptor: &Hello,
+    peer: MemberNumber,
+) -> Result<Proven, Refusal> {
+    // It may have gone already.
+    let _ = send(stream, &Handshake::Outlived(mac(shared, Side::Witness, dialer, acceptor))).await;
+    Err(Refusal::Ours(format!(
+        "a later process of {peer} was met before: its data folder is a copy, or was set back"
+    )))
 }
 
 fn unexpected(step: &Handshake) -> Refusal {

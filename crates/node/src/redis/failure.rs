@@ -69,7 +69,7 @@ impl Failure {
             Rejected::ClockSkew => {
                 "CLOCKSKEW this server's clock is off against two others; plain writes and expiries are not taken"
             }
-            Rejected::NotReady => "CLUSTERDOWN this server is not part of a cluster yet, or just taking a new identity",
+            Rejected::NotReady => "CLUSTERDOWN this server is not part of a cluster yet, or its identity is not confirmed yet",
             Rejected::Damaged => "DAMAGED the own copy of the key is damaged and no other replica answered",
             Rejected::BadRequest => "ERR key, value or level out of bounds",
         }

@@ -45,6 +45,12 @@ pub(crate) enum Control {
     },
     /// Take an incarnation.
     Incarnation(u32),
+    /// Take this incarnation because nobody confirms the running one, and let the shards mint.
+    LoneIncarnation(u32),
+    /// Remember whom this server has met.
+    Witness(Vec<u8>),
+    /// Note that the folder must not be served again, and stop.
+    Outlived,
     /// Reserve the clock.
     ReserveClock(Hlc),
     /// End the thread; the folder comes back.
@@ -107,7 +113,11 @@ impl ControlLine {
         let known = match &control {
             Control::Incarnation(wanted) => self.incarnation.fetch_max(*wanted, Relaxed) >= *wanted,
             Control::ReserveClock(up_to) => self.reserve.fetch_max(up_to.0, Relaxed) >= up_to.0,
-            Control::Layout { .. } | Control::End => false,
+            Control::Layout { .. }
+            | Control::LoneIncarnation(_)
+            | Control::Witness(_)
+            | Control::Outlived
+            | Control::End => false,
         };
         known || self.steps.try_send(control).is_ok()
     }
@@ -157,6 +167,13 @@ impl Keeper {
                 ("install a layout", io)
             }
             Control::Incarnation(incarnation) => ("take an incarnation", self.take_incarnation(incarnation)),
+            Control::LoneIncarnation(incarnation) => ("take an incarnation", self.go_alone(incarnation)),
+            Control::Outlived => {
+                let result = self.folder.mark_outlived();
+                self.shared.end_outlived();
+                ("note that the folder is old", result)
+            }
+            Control::Witness(bytes) => ("remember a peer", self.folder.save_witness(&bytes)),
             Control::ReserveClock(up_to) => ("reserve the clock", self.reserve_clock(up_to)),
             Control::End => return,
         };
@@ -196,6 +213,7 @@ impl Keeper {
         self.folder.save_layout(Arc::clone(&layout)).map_err(|error| InstallError::Io(error.to_string()))?;
         tracing::info!(epoch = layout.epoch().0, members = layout.spec().members.len(), "layout installed");
         self.shared.set_layout(Arc::clone(&layout));
+        self.shared.confirm_if_enough();
         self.shared.tell_all(|| Letter::Layout(Arc::clone(&layout)));
         Ok(())
     }
@@ -211,6 +229,20 @@ impl Keeper {
         }
         let incarnation = self.folder.identity.incarnation;
         self.shared.tell_all(|| Letter::Incarnation(incarnation));
+        Ok(())
+    }
+
+    /// Too few others have confirmed this process in time.
+    fn go_alone(&mut self, incarnation: u32) -> io::Result<()> {
+        self.folder.take_incarnation(incarnation)?;
+        tracing::warn!(
+            incarnation,
+            "too few of the other servers answer to confirm this process: new incarnation"
+        );
+        let incarnation = self.folder.identity.incarnation;
+        self.shared.set_life(|life| life.incarnation = incarnation);
+        self.shared.tell_all(|| Letter::Incarnation(incarnation));
+        self.shared.confirmed_alone();
         Ok(())
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct CommandCounters {
     pub(crate) unknown: Counter,
 }
 
-const EVENTS: [&str; 10] = [
+const EVENTS: [&str; 12] = [
     "peer_suspected",
     "peer_alive",
     "peer_skewed",
@@ -28,6 +28,8 @@ const EVENTS: [&str; 10] = [
     "read_repair",
     "clock_cut",
     "damaged",
+    "member_down",
+    "member_up",
 ];
 
 fn event_number(event: Event) -> usize {
@@ -42,6 +44,8 @@ fn event_number(event: Event) -> usize {
         Event::ReadRepair => 7,
         Event::ClockCut => 8,
         Event::Damaged => 9,
+        Event::MemberDown(_) => 10,
+        Event::MemberUp(_) => 11,
     }
 }
 
@@ -206,6 +210,12 @@ pub struct MetricsSnapshot {
     pub events: Vec<(&'static str, u64)>,
     /// Slots whose row of the routing map names a master that owns them.
     pub owned_slots: u64,
+    /// The other members by their state, as gossip tells it.
+    pub members: Vec<(&'static str, u64)>,
+    /// The other members, with the milliseconds since the last news of their heartbeats.
+    pub heartbeat_ages: Vec<(String, u64)>,
+    /// Times that this server did not run for so long that it began to listen for heartbeats anew.
+    pub gossip_stalls: u64,
     /// Each shard.
     pub shards: Vec<ShardNumbers>,
 }
@@ -271,6 +281,32 @@ impl Metrics {
     }
 }
 
+/// What a server tells others that it carries.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Load {
+    /// Bytes of tables.
+    pub(crate) kept_bytes: u64,
+    /// Free bytes of the disk.
+    pub(crate) disk_free_bytes: u64,
+    /// Keys with a live version.
+    pub(crate) live_keys: u64,
+}
+
+impl Metrics {
+    /// As of about a second ago.
+    pub(crate) fn load(&self) -> Load {
+        let mut load = Load::default();
+        for shard in &self.shards {
+            let gauges = shard.gauges.lock().unwrap_or_else(PoisonError::into_inner);
+            load.kept_bytes += gauges.engine.table_bytes;
+            load.live_keys += gauges.live_keys;
+            // All shards share one disk.
+            load.disk_free_bytes = load.disk_free_bytes.max(gauges.engine.disk_free_bytes);
+        }
+        load
+    }
+}
+
 impl ShardMetrics {
     fn numbers(&self, shard: usize) -> ShardNumbers {
         let gauges = self.gauges.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -325,6 +361,8 @@ fn engine_numbers(engine: &EngineStats) -> Vec<(&'static str, u64)> {
         ("active_bytes", engine.active_bytes),
         ("frozen_bytes", engine.frozen_bytes),
         ("cache_bytes", engine.cache_bytes),
+        ("record_bytes", engine.record_bytes),
+        ("records", engine.records),
         ("index_bytes", engine.index_bytes),
         ("tables", engine.tables),
         ("most_tables", engine.most_tables),
@@ -333,6 +371,7 @@ fn engine_numbers(engine: &EngineStats) -> Vec<(&'static str, u64)> {
         ("applies", engine.applies),
         ("logged_bytes", engine.logged_bytes),
         ("memtable_hits", engine.memtable_hits),
+        ("record_hits", engine.record_hits),
         ("cache_hits", engine.cache_hits),
         ("filtered", engine.filtered),
         ("cold_reads", engine.cold_reads),
@@ -354,5 +393,6 @@ fn engine_numbers(engine: &EngineStats) -> Vec<(&'static str, u64)> {
         ("backlog", engine.backlog),
         ("refusals", engine.refusals),
         ("disk_full", u64::from(engine.disk_full)),
+        ("disk_free_bytes", engine.disk_free_bytes),
     ]
 }

@@ -15,8 +15,10 @@ mod counter;
 mod doors;
 mod files;
 mod handle;
+mod identity;
 mod lifecycle;
 mod mailbox;
+mod membership;
 pub(crate) mod metrics;
 mod shared;
 mod start;
@@ -27,12 +29,16 @@ pub use control::InstallError;
 pub use counter::HistogramSnapshot;
 pub use handle::ServerHandle;
 pub use lifecycle::Exit;
+pub use membership::GossipStatus;
 pub use metrics::{CommandCounts, MetricsSnapshot, ShardNumbers};
 pub use start::{Server, StartError};
 pub use status::{AddressTexts, Identification, MemberStatus, ServerStatus};
 
 pub(crate) use control::{Asker, Control};
 pub(crate) use doors::Doors;
+#[cfg(test)]
+pub(crate) use identity::Standing;
+pub(crate) use membership::MembershipView;
 #[cfg(test)]
 pub(crate) use shared::Life;
 pub(crate) use shared::Shared;

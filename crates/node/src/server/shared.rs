@@ -4,7 +4,9 @@ use super::{
     cache_parts::CacheParts,
     clock::Clock,
     control::{Control, ControlLine},
+    identity::Standing,
     lifecycle::Lifecycle,
+    membership::MembershipView,
     metrics::Metrics,
     topology::Topology,
 };
@@ -56,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) control: ControlLine,
     pub(crate) lifecycle: Lifecycle,
+    pub(super) standing: Standing,
     pub(crate) refusals: Refusals,
     pub(crate) clients: AtomicUsize,
     next_client: AtomicU64,
@@ -63,6 +66,7 @@ pub(crate) struct Shared {
     life: RwLock<Life>,
     layout: RwLock<Option<Arc<Layout>>>,
     topology: RwLock<Option<Arc<Topology>>>,
+    membership: RwLock<Arc<MembershipView>>,
 }
 
 /// The budget for hints of all servers together, in budgets for one.
@@ -79,6 +83,7 @@ impl Shared {
         settings: Settings,
         node: NodeId,
         life: Life,
+        standing: Standing,
         control: std::sync::mpsc::SyncSender<Control>,
     ) -> Shared {
         let shards = u16::try_from(settings.shards.clamp(1, crate::limits::SHARDS)).expect("at most 16");
@@ -96,6 +101,7 @@ impl Shared {
             metrics: Metrics::new(usize::from(shards)),
             control: ControlLine::new(control),
             lifecycle: Lifecycle::default(),
+            standing,
             refusals: Refusals::default(),
             clients: AtomicUsize::new(0),
             next_client: AtomicU64::new(1),
@@ -103,6 +109,7 @@ impl Shared {
             life: RwLock::new(life),
             layout: RwLock::new(None),
             topology: RwLock::new(None),
+            membership: RwLock::default(),
             settings,
         }
     }
@@ -133,6 +140,15 @@ impl Shared {
 
     pub(crate) fn set_topology(&self, topology: Arc<Topology>) {
         *self.topology.write().unwrap_or_else(PoisonError::into_inner) = Some(topology);
+    }
+
+    /// What gossip knows, as of a second ago or the last verdict.
+    pub(crate) fn membership(&self) -> Arc<MembershipView> {
+        self.membership.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_membership(&self, view: MembershipView) {
+        *self.membership.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
     }
 
     /// A number for a client connection.

@@ -3,6 +3,7 @@
 use super::{
     Doors, Exit, ServerHandle, Shared,
     control::{ControlLine, start_control_thread},
+    identity::Standing,
     shared::Life,
 };
 use crate::{
@@ -11,6 +12,7 @@ use crate::{
     settings::Settings,
     shard::{Letter, start_shard},
 };
+use clockwise_core::witness::Process;
 use clockwise_store::{OpenError, Opened, Options, RecoveryReport};
 use std::{
     fmt, io,
@@ -78,11 +80,13 @@ impl Server {
             clock_reserved: folder.identity.reserved,
         };
         let (control, steps) = ControlLine::open();
-        let shared = Arc::new(Shared::new(settings, folder.identity.node, life, control));
+        let standing = Standing::new(process(&folder).map_err(StartError::Machine)?, folder.witness.clone());
+        let shared = Arc::new(Shared::new(settings, folder.identity.node, life, standing, control));
         shared.metrics.recovered(&opened.report);
         if let Some(layout) = &folder.layout {
             shared.set_layout(Arc::clone(layout));
             shared.tell_all(|| Letter::Layout(Arc::clone(layout)));
+            shared.confirm_if_enough();
         }
         let threads = start_threads(&shared, opened, folder, doors, steps).map_err(StartError::Machine)?;
         let supervisor = Arc::clone(&shared);
@@ -92,6 +96,13 @@ impl Server {
             .map_err(StartError::Machine)?;
         Ok(ServerHandle::new(shared))
     }
+}
+
+/// Names this process.
+fn process(folder: &Folder) -> io::Result<Process> {
+    let mut run = [0; 8];
+    getrandom::fill(&mut run).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(Process { starts: folder.identity.starts, run: u64::from_le_bytes(run) })
 }
 
 /// A clean stop promises that everything minted is in the data. When recovery finds otherwise, the promise is void and

@@ -1,6 +1,6 @@
 //! How a server sees itself and its cluster, as values that can be written as JSON.
 
-use super::{MetricsSnapshot, Shared};
+use super::{GossipStatus, MetricsSnapshot, Shared};
 use clockwise_core::{layout::Addresses, shard::Durability};
 use serde::Serialize;
 
@@ -51,6 +51,8 @@ pub struct MemberStatus {
     pub own: bool,
     /// Whether it answers; if not, it is asked last and left out of the routing map.
     pub live: bool,
+    /// What gossip knows of it; nothing of the server itself.
+    pub gossip: Option<GossipStatus>,
     /// Where it is reached.
     pub addresses: AddressTexts,
     /// Data centre.
@@ -121,7 +123,11 @@ pub(crate) fn identify(shared: &Shared) -> Identification {
 
 /// All numbers.
 pub(crate) fn snapshot(shared: &Shared) -> MetricsSnapshot {
+    let membership = shared.membership();
     MetricsSnapshot {
+        members: membership.counts(),
+        heartbeat_ages: membership.ages(),
+        gossip_stalls: membership.stalls(),
         log_backlog_bytes: shared.log.backlog_bytes() as u64,
         owned_slots: shared.topology().map_or(0, |topology| u64::from(topology.map.owned_slots)),
         ..shared.metrics.snapshot()
@@ -155,6 +161,7 @@ fn members(shared: &Shared) -> Vec<MemberStatus> {
         rows.map(|row| u64::from(row.last.number() - row.first.number()) + 1).sum()
     };
     let members = topology.layout.spec().members.iter();
+    let membership = shared.membership();
     members
         .map(|member| {
             let own = member.node == shared.node;
@@ -168,6 +175,7 @@ fn members(shared: &Shared) -> Vec<MemberStatus> {
                 node: member.node.to_string(),
                 own,
                 live: topology.is_live(member.number),
+                gossip: membership.member(member.number).cloned(),
                 addresses: texts(&said.unwrap_or_else(|| member.addresses.clone())),
                 dc: member.dc.clone(),
                 rack: member.rack.clone(),
@@ -183,7 +191,11 @@ pub(crate) fn ready(shared: &Shared) -> Result<(), String> {
     if shared.lifecycle.stopping() {
         return Err("this server is stopping".to_owned());
     }
-    lacking(shared).map_or(Ok(()), Err)
+    lacking(shared).map_or(Ok(()), Err)?;
+    match shared.is_confirmed() {
+        true => Ok(()),
+        false => Err("too few of the other servers have confirmed this process yet".to_owned()),
+    }
 }
 
 /// Why not every slot has a quorum of owners that answer; `None` if each has.

@@ -3,7 +3,7 @@
 use super::{ByteSize, Listen, LogFormat, Settings, Source};
 use clockwise_core::{
     layout::Addresses,
-    limits::{CELLS, MAX_TIMEOUT_MS, NAME_BYTES},
+    limits::{CELLS, MAX_TIMEOUT_MS, NAME_BYTES, SILENT_MS},
 };
 use std::{
     fmt,
@@ -84,6 +84,8 @@ pub(super) fn check(source: Source) -> Result<Checked, SettingsError> {
         write_level: source.write_level.unwrap_or(defaults.write_level),
         timeout_ms: source.timeout_ms.unwrap_or(defaults.timeout_ms),
         clock_threshold: source.clock_threshold.unwrap_or(defaults.clock_threshold),
+        gossip_interval_ms: source.gossip_interval_ms.unwrap_or(defaults.gossip_interval_ms),
+        down_after_ms: source.down_after_ms.unwrap_or(defaults.down_after_ms),
         max_connections: source.max_connections.unwrap_or(defaults.max_connections),
         insecure: source.insecure.unwrap_or(false),
     };
@@ -190,6 +192,17 @@ fn bounds(settings: &Settings) -> Result<(), SettingsError> {
             format!("--timeout-ms {}: 1 to {MAX_TIMEOUT_MS}", s.timeout_ms),
         ),
         (s.clock_threshold >= 1, "--clock-threshold 0: at least 1".to_owned()),
+        (
+            (20..=10_000).contains(&s.gossip_interval_ms),
+            format!("--gossip-interval-ms {}: 20 to 10000", s.gossip_interval_ms),
+        ),
+        (
+            (SILENT_MS.max(5 * s.gossip_interval_ms)..=600_000).contains(&s.down_after_ms),
+            format!(
+                "--down-after-ms {}: {SILENT_MS} to 600000, and at least five --gossip-interval-ms",
+                s.down_after_ms
+            ),
+        ),
         (s.max_connections >= 1, "--max-connections 0: at least 1".to_owned()),
     ];
     match rules.into_iter().find(|(holds, _)| !holds) {

@@ -24,7 +24,7 @@ pub use source::{DurabilityName, LogFormat, Source};
 use clockwise_core::{
     ids::NodeId,
     layout::Addresses,
-    limits::{CELLS, CLOCK_PAIRS, DEFAULT_TIMEOUT_MS},
+    limits::{CELLS, CLOCK_PAIRS, DEFAULT_TIMEOUT_MS, DOWN_AFTER_MS, GOSSIP_INTERVAL_MS},
     request::Level,
     shard::Durability,
 };
@@ -67,7 +67,7 @@ pub struct Settings {
     pub sync_every_ms: u64,
     /// Bytes of memtables over all cells.
     pub memtable_bytes: usize,
-    /// Bytes of the block cache over all shards.
+    /// Bytes of the cache of records and blocks over all shards, with indexes and filters.
     pub cache_bytes: usize,
     /// Free bytes of the disk below which writes are refused; `None` leaves it to the engine.
     pub disk_reserve_bytes: Option<u64>,
@@ -89,6 +89,10 @@ pub struct Settings {
     pub timeout_ms: u64,
     /// Pairs that a printed vector clock may have.
     pub clock_threshold: usize,
+    /// Milliseconds between two rounds of gossip.
+    pub gossip_interval_ms: u64,
+    /// Milliseconds for which a heartbeat may stand still.
+    pub down_after_ms: u64,
     /// Client connections at the same time, over both ports.
     pub max_connections: usize,
     /// Lets addresses other than loopback be used without secret and password.
@@ -121,6 +125,8 @@ impl Default for Settings {
             write_level: Level::DEFAULT,
             timeout_ms: DEFAULT_TIMEOUT_MS,
             clock_threshold: CLOCK_PAIRS,
+            gossip_interval_ms: GOSSIP_INTERVAL_MS,
+            down_after_ms: DOWN_AFTER_MS,
             max_connections: 10_000,
             insecure: false,
         }
@@ -175,6 +181,8 @@ impl fmt::Debug for Settings {
             .field("write_level", &self.write_level)
             .field("timeout_ms", &self.timeout_ms)
             .field("clock_threshold", &self.clock_threshold)
+            .field("gossip_interval_ms", &self.gossip_interval_ms)
+            .field("down_after_ms", &self.down_after_ms)
             .field("max_connections", &self.max_connections)
             .field("insecure", &self.insecure)
             .finish()

@@ -143,6 +143,14 @@ pub struct Source {
     #[arg(long, value_name = "N", env = "CLOCKWISE_CLOCK_THRESHOLD", help_heading = "Requests")]
     pub clock_threshold: Option<usize>,
 
+    /// Milliseconds between two rounds of gossip [default: 200]
+    #[arg(long, value_name = "MS", env = "CLOCKWISE_GOSSIP_INTERVAL_MS", help_heading = "Failures")]
+    pub gossip_interval_ms: Option<u64>,
+    /// Milliseconds after which a server whose heartbeat stands still may be held for down, at least five intervals
+    /// [default: 3000]
+    #[arg(long, value_name = "MS", env = "CLOCKWISE_DOWN_AFTER_MS", help_heading = "Failures")]
+    pub down_after_ms: Option<u64>,
+
     /// Which logs: error, warn, info, debug, trace, or filters such as `info,clockwise::peer=debug`
     /// [default: info]
     #[arg(long, value_name = "LEVEL", env = "CLOCKWISE_LOG_LEVEL", help_heading = "Logs")]
@@ -228,6 +236,8 @@ impl Source {
             write_level: self.write_level.or(below.write_level),
             timeout_ms: self.timeout_ms.or(below.timeout_ms),
             clock_threshold: self.clock_threshold.or(below.clock_threshold),
+            gossip_interval_ms: self.gossip_interval_ms.or(below.gossip_interval_ms),
+            down_after_ms: self.down_after_ms.or(below.down_after_ms),
             log_level: self.log_level.or(below.log_level),
             log_format: self.log_format.or(below.log_format),
         }

@@ -106,6 +106,9 @@ impl ShardState {
     fn on_own_message(&mut self, from: MemberNumber, message: Message) {
         if let Some(core) = &mut self.core {
             core.on_message(from, message, self.reading.now, &mut self.store, &mut self.outbox);
+            if !self.outbox.gossip.is_empty() {
+                self.host_gossip(false);
+            }
             self.flush_later();
         }
     }

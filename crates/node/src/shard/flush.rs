@@ -240,9 +240,7 @@ impl ShardState {
             }
         }
         self.store.engine.take_jobs(&mut self.jobs);
-        for job in self.jobs.drain(..) {
-            self.shared.jobs.run(self.id, job);
-        }
+        self.shared.jobs.run(self.id, &mut self.jobs);
         self.store.engine.take_flushed(&mut self.flushed);
         for flushed in self.flushed.drain(..) {
             self.shared.log.post(LogLetter::Flushed(flushed));

@@ -7,6 +7,7 @@ use crate::{
     shard::{Key, crossing::Crossing, tickets::CountTargets},
 };
 use clockwise_core::{
+    gossip::Verdict,
     hlc::Hlc,
     ids::MemberNumber,
     layout::Layout,
@@ -79,8 +80,12 @@ pub(crate) enum Letter {
     Layout(Arc<Layout>),
     /// An incarnation is durable.
     Incarnation(u32),
+    /// Shards may mint.
+    Confirmed,
     /// The clock is reserved up to here.
     ClockReserved(Hlc),
+    /// Gossip came to a verdict.
+    Verdict(MemberNumber, Verdict),
     /// Stop: take nothing more, let what is in flight end, then leave.
     Stop,
 }

@@ -61,7 +61,9 @@ fn handle(shard: &ShardRef, letter: Letter) {
         }
         Letter::Installed { connection, seq, result } => state.on_installed(connection, seq, result),
         Letter::Incarnation(incarnation) => state.on_incarnation(incarnation),
+        Letter::Confirmed => state.on_confirmed(),
         Letter::ClockReserved(reserved) => state.on_clock_reserved(reserved),
+        Letter::Verdict(member, verdict) => state.on_verdict(member, verdict),
         Letter::PeerShards => {
             drop(state);
             peer::follow(shard);

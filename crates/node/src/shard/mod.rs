@@ -9,6 +9,7 @@ mod crossing;
 mod flush;
 mod letter;
 mod mail;
+mod membership;
 pub(crate) mod output;
 mod state;
 mod store;

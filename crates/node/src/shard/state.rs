@@ -18,6 +18,7 @@ use crate::{
     server::{MapKeeper, Shared, clock::Reading, metrics::ShardMetrics},
 };
 use clockwise_core::{
+    gossip::Gossip,
     hlc::Hlc,
     ids::MemberNumber,
     layout::Layout,
@@ -78,6 +79,8 @@ pub(crate) struct ShardState {
     pub(crate) stopping: bool,
     /// This shard's counters.
     pub(crate) metrics: Arc<ShardMetrics>,
+    /// The server's part in gossip; shard 0 only.
+    pub(super) gossip: Option<Gossip>,
     /// When the map shows what; shard 0 only.
     map: MapKeeper,
     /// Writes are refused because the disk is nearly full, as far as it was said.
@@ -114,6 +117,7 @@ impl ShardState {
             flushed: Vec::new(),
             stopping: false,
             metrics: Arc::clone(&shared.metrics.shards[usize::from(id)]),
+            gossip: None,
             map: MapKeeper::default(),
             disk_full: false,
             ticked_ms: 0,
@@ -200,6 +204,7 @@ impl ShardState {
     pub(super) fn on_tick(&mut self) {
         if let Some(core) = &mut self.core {
             core.on_tick(self.reading.now, &mut self.store, &mut self.outbox);
+            self.host_gossip(true);
             if !self.outbox.is_empty() || self.store.has_work() {
                 self.flush_later();
             }
@@ -220,6 +225,9 @@ impl ShardState {
             return;
         }
         self.published_ms = now_ms.max(1);
+        if self.id == 0 {
+            self.shared.confirm_alone(self.reading.now);
+        }
         self.large_reply /= 2;
         let (up, wanted) = self.links.count();
         self.metrics.links_up.set(up);
@@ -253,6 +261,7 @@ impl ShardState {
             (true, false) if self.id == 0 => tracing::info!("there is disk space again: writes are taken"),
             _ => {}
         }
+        self.publish_membership();
     }
 
     /// The log is durable up to here.
@@ -295,6 +304,13 @@ impl ShardState {
         }
     }
 
+    /// Writes may be minted.
+    pub(super) fn on_confirmed(&mut self) {
+        if let Some(core) = &mut self.core {
+            core.on_confirmed();
+        }
+    }
+
     /// The clock is reserved further than before.
     pub(super) fn on_clock_reserved(&mut self, reserved: Hlc) {
         if let Some(core) = &mut self.core {
@@ -306,6 +322,7 @@ impl ShardState {
     pub(super) fn on_layout(&mut self, layout: Arc<Layout>) {
         let Some(me) = layout.by_node(self.shared.node).map(|member| member.number) else { return };
         let now = self.reading.now;
+        self.follow_gossip(me, &layout);
         match &mut self.core {
             Some(core) if core.layout().epoch() >= layout.epoch() => return,
             Some(core) => core.on_layout(Arc::clone(&layout), now, &mut self.store, &mut self.outbox),
@@ -320,6 +337,7 @@ impl ShardState {
                     durability: self.shared.settings.durability,
                     clock_floor: life.clock_floor,
                     clock_reserved: life.clock_reserved,
+                    confirmed: self.shared.is_confirmed(),
                     hints: self.shared.hint_budget(),
                     canary: Default::default(),
                 };

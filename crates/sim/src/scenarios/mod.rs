@@ -6,6 +6,7 @@ mod dynamo;
 mod epochs;
 mod hints;
 mod levels;
+mod membership;
 mod names;
 mod power;
 mod rounds;

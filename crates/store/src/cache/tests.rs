@@ -1,6 +1,9 @@
 //! What stays, what falls out, and the budget at every step.
 
-use super::{BLOCK_OVERHEAD_BYTES, Cache};
+use super::{
+    Cache,
+    blocks::{self, BLOCK_OVERHEAD_BYTES},
+};
 use bytes::Bytes;
 
 fn block(byte: u8) -> Bytes {
@@ -10,21 +13,21 @@ fn block(byte: u8) -> Bytes {
 #[test]
 fn stays_within_its_budget_and_keeps_what_is_used() {
     let mut cache = Cache::new(100_000);
-    cache.insert(1, 0, block(7));
+    cache.insert_block(1, 0, block(7));
     for number in 1..2000 {
-        assert_eq!(cache.get(1, 0), Some(&block(7)), "the hot block stays");
-        cache.insert(2, number, block(1));
+        assert_eq!(cache.block(1, 0), Some(&block(7)), "the hot block stays");
+        cache.insert_block(2, number, block(1));
         assert!(cache.used_bytes() <= 100_000);
     }
     assert!(cache.used_bytes() > 95_000, "{} bytes", cache.used_bytes());
-    assert_eq!(cache.get(2, 1), None);
-    assert_eq!(cache.get(2, 1999), Some(&block(1)));
+    assert_eq!(cache.block(2, 1), None);
+    assert_eq!(cache.block(2, 1999), Some(&block(1)));
     cache.purge(vec![2]);
     cache.tend();
-    assert_eq!(cache.get(2, 1999), None);
-    assert_eq!(cache.block_bytes, 1000 + BLOCK_OVERHEAD_BYTES);
-    cache.insert(3, 0, Bytes::from(vec![0; 50_000]));
-    assert_eq!(cache.get(3, 0), None, "too large to be taken in");
+    assert_eq!(cache.block(2, 1999), None);
+    assert_eq!(cache.blocks.block_bytes, 1000 + BLOCK_OVERHEAD_BYTES);
+    cache.insert_block(3, 0, Bytes::from(vec![0; 50_000]));
+    assert_eq!(cache.block(3, 0), None, "too large to be taken in");
 }
 
 #[test]
@@ -41,21 +44,21 @@ fn the_budget_may_change_at_any_time() {
         }
         let (table, number) = (rng.u64(..3), rng.u32(..200));
         let bytes = Bytes::from(vec![number as u8; rng.usize(..3000)]);
-        cache.insert(table, number, bytes);
+        cache.insert_block(table, number, bytes);
         assert!(
             cache.used_bytes() <= cache.budget_bytes(),
             "{} of {}",
             cache.used_bytes(),
             cache.budget_bytes()
         );
-        if let Some(found) = cache.get(rng.u64(..3), number) {
+        if let Some(found) = cache.block(rng.u64(..3), number) {
             assert!(found.iter().all(|&byte| byte == number as u8));
             hits += 1;
         }
         if step % 1000 == 0 {
             cache.purge(vec![table]);
             (0..10).for_each(|_| cache.tend());
-            assert_eq!(cache.get(table, number), None);
+            assert_eq!(cache.block(table, number), None);
         }
     }
     assert!(hits > 2_000, "{hits} hits");
@@ -67,7 +70,7 @@ fn the_budget_may_change_at_any_time() {
 fn large(blocks: u32) -> Cache {
     let mut cache = Cache::new(1 << 30);
     for number in 0..blocks {
-        cache.insert(u64::from(number % 10), number, Bytes::from(vec![number as u8; 10]));
+        cache.insert_block(u64::from(number % 10), number, Bytes::from(vec![number as u8; 10]));
     }
     cache
 }
@@ -78,7 +81,7 @@ fn counts(cache: &mut Cache, blocks: u32) -> [u32; 10] {
     for number in 0..blocks {
         let table = u64::from(number % 10);
         counts[table as usize] +=
-            u32::from(cache.get(table, number).is_some_and(|bytes| bytes[0] == number as u8));
+            u32::from(cache.block(table, number).is_some_and(|bytes| bytes[0] == number as u8));
     }
     counts
 }
@@ -95,11 +98,11 @@ fn forgets_tables_piece_by_piece_while_it_serves() {
     cache.purge(vec![5]);
     // Others fall out meanwhile, so that blocks change their places.
     cache.set_budget(full * 9 / 10);
-    for number in 0..BLOCKS / super::SWEPT_AT_ONCE as u32 * 2 + 4 {
-        cache.insert(77, number, Bytes::from(vec![7; 10]));
+    for number in 0..BLOCKS / blocks::SWEPT_AT_ONCE as u32 * 2 + 4 {
+        cache.insert_block(77, number, Bytes::from(vec![7; 10]));
         cache.tend();
     }
-    assert!(cache.sweeps.is_empty());
+    assert!(cache.blocks.sweeps.is_empty());
     assert!(cache.used_bytes() <= cache.budget_bytes());
     let left = counts(&mut cache, BLOCKS);
     assert_eq!((left[1], left[2], left[5]), (0, 0, 0), "{left:?}");
@@ -109,9 +112,9 @@ fn forgets_tables_piece_by_piece_while_it_serves() {
 #[test]
 fn a_much_smaller_budget_is_reached_step_by_step() {
     let mut cache = large(50_000);
-    let (all, blocks) = (cache.used_bytes(), cache.blocks.len);
+    let (all, blocks) = (cache.used_bytes(), cache.blocks.list.len());
     cache.set_budget(all / 20);
-    assert!(cache.blocks.len + super::EVICTED_AT_ONCE >= blocks);
+    assert!(cache.blocks.list.len() + super::EVICTED_AT_ONCE >= blocks);
     let steps = (1..1_000).take_while(|_| {
         cache.tend();
         cache.used_bytes() > cache.budget_bytes()
@@ -128,9 +131,10 @@ fn a_block_among_much_used_ones_is_taken_in_at_little_cost() {
     }
     let before = cache.used_bytes();
     cache.set_budget(before);
-    cache.insert(77, 1, Bytes::from(vec![7; 10]));
-    assert!(cache.get(77, 1).is_some());
+    cache.insert_block(77, 1, Bytes::from(vec![7; 10]));
+    assert!(cache.block(77, 1).is_some());
     // The hand went on by no more than its candidates.
-    let looked_at = (0..cache.blocks.len).filter(|&at| cache.blocks.get(at).uses < super::MAX_USES);
-    assert!(looked_at.count() <= 2 * super::CANDIDATES);
+    let looked_at =
+        (0..cache.blocks.list.len()).filter(|&at| cache.blocks.list.get(at).uses < blocks::MAX_USES);
+    assert!(looked_at.count() <= 2 * blocks::CANDIDATES);
 }

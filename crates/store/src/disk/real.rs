@@ -150,6 +150,11 @@ impl DiskFile for RealFile {
         Ok(done)
     }
 
+    fn will_read(&self, length: usize, offset: u64) {
+        let length = std::num::NonZeroU64::new(length as u64);
+        let _only_advice = rustix::fs::fadvise(&self.0, offset, length, rustix::fs::Advice::WillNeed);
+    }
+
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.0.write_all_at(bytes, offset)
     }

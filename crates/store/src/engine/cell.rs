@@ -29,12 +29,21 @@ pub(crate) struct Cell {
     pub(crate) frozen: VecDeque<Arc<Frozen>>,
     /// Newest first.
     pub(crate) tables: Vec<Arc<Table>>,
+    /// How often the tables have changed.
+    pub(crate) stage: u64,
+    /// For each table: the stage at which it or one behind it last began to say something else, by a flush or by a merge
+    /// that left records out. Never grows from a table to an older one. What was read of these tables at this stage or
+    /// later is what they say still.
+    pub(crate) stages: Vec<u64>,
     /// Live keys by place of the slot.
     live: Vec<i64>,
     /// By place of the slot. Usually empty, and looked at by every write: kept apart.
     lines: BTreeMap<usize, Bytes>,
     /// Dropped slots whose older entries may still be somewhere, with the position of the drop. Usually empty.
     dropped: BTreeMap<usize, Lsn>,
+    /// Drops whose slots were dropped once more, while no manifest shows the later drop: a merge that may not follow that
+    /// one yet follows these, or what they hide would look as new as what it is merged with.
+    earlier: Vec<(usize, Lsn)>,
     /// How many drops were forgotten because nothing is left of what they hide: a lookup that began before must look again.
     pub(crate) drops_over: u64,
     /// What the manifest on disk says of the slots.
@@ -69,7 +78,7 @@ pub(crate) enum Edit {
     /// The oldest frozen memtable is in this table (`None` if it held no entry).
     Flushed { frozen: Arc<Frozen>, table: Option<Arc<Table>> },
     /// These tables are replaced by this one (`None` if nothing is left of them).
-    Compacted { inputs: Vec<u64>, table: Option<Arc<Table>> },
+    Compacted { inputs: Vec<u64>, table: Option<Arc<Table>>, left_out: LeftOut },
 }
 
 /// The state that a cell has once the manifest is durable.
@@ -80,8 +89,25 @@ pub(crate) struct Installing {
     pub(crate) slots: Arc<Vec<SlotInfo>>,
     /// Whether the oldest frozen memtable goes.
     pub(crate) flush: bool,
-    /// Whether a compaction of this cell ends.
-    pub(crate) compaction: bool,
+    /// The compaction of this cell that ends.
+    pub(crate) compaction: Option<Compaction>,
+}
+
+/// What a compaction came to.
+pub(crate) struct Compaction {
+    /// The number of the merged table; `None` if nothing is left.
+    pub(crate) merged: Option<u64>,
+    pub(crate) left_out: LeftOut,
+}
+
+/// What a compaction left out, beside what its own inputs replace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeftOut {
+    Nothing,
+    /// Records, by the caller's rule; a note hides what older tables say of them.
+    Filtered,
+    /// Perhaps dropped slots, without a trace.
+    Dropped,
 }
 
 /// A memtable that takes no more changes, with what was remembered per slot when it was closed.
@@ -111,10 +137,13 @@ impl Cell {
             number,
             active: Memtable::new(),
             frozen: VecDeque::new(),
+            stage: 0,
+            stages: vec![0; tables.len()],
             tables,
             live,
             lines,
             dropped,
+            earlier: Vec::new(),
             drops_over: 0,
             flushed_slots: Arc::new(manifest.slots),
             flushed: manifest.flushed,
@@ -152,7 +181,8 @@ impl Cell {
             }
             Mutation::DropSlot => {
                 self.active.drop_slot(slot, lsn);
-                self.dropped.insert(place(slot), lsn);
+                let earlier = self.dropped.insert(place(slot), lsn);
+                self.earlier.extend(earlier.map(|dropped| (place(slot), dropped)));
                 self.live[place(slot)] = 0;
             }
         }
@@ -170,7 +200,17 @@ impl Cell {
     /// meets no other drop between its tables.)
     pub(crate) fn durable_drops(&self, durable: Lsn) -> Drops {
         let durable = durable.max(self.flushed);
-        Drops::new(self.dropped_slots().filter(|(_, dropped)| *dropped <= durable).collect())
+        let newest = |(at, dropped)| {
+            let earlier = self.earlier.iter().filter(|(of, _)| *of == at).map(|&(_, dropped)| dropped);
+            let followed = earlier.chain([dropped]).filter(|dropped| *dropped <= durable).max()?;
+            Some((self.slot_at(at)?, followed))
+        };
+        Drops::new(self.dropped.iter().filter_map(|(&at, &dropped)| newest((at, dropped))).collect())
+    }
+
+    /// How many drops there are beside the last of each slot.
+    pub(crate) fn earlier_drops(&self) -> usize {
+        self.earlier.len()
     }
 
     /// The dropped slots.
@@ -193,6 +233,12 @@ impl Cell {
 
     /// Forgets drops that hide nothing any more. Looks once at each table that is older than one of them.
     pub(crate) fn forget_drops(&mut self) {
+        self.forget_hidden();
+        let (dropped, flushed) = (&self.dropped, self.flushed);
+        self.earlier.retain(|(at, _)| dropped.get(at).is_some_and(|&dropped| dropped > flushed));
+    }
+
+    fn forget_hidden(&mut self) {
         if self.dropped.is_empty() {
             return;
         }
@@ -266,6 +312,37 @@ impl Cell {
         bytes
     }
 
+    /// The tables become these.
+    pub(crate) fn show(&mut self, tables: Vec<Arc<Table>>, compaction: Option<&Compaction>) {
+        self.stage += 1;
+        let stage_of = |number: u64| {
+            let at = self.tables.iter().position(|table| table.info().number == number);
+            at.map(|at| self.stages[at])
+        };
+        let stays = |of: &Table| tables.iter().any(|table| table.info().number == of.info().number);
+        let gone = self.tables.iter().zip(&self.stages).filter(|(table, _)| !stays(table));
+        let of_inputs = gone.map(|(_, &stage)| stage).max().unwrap_or(self.stage);
+        let stage = |table: &Arc<Table>| match (stage_of(table.info().number), compaction) {
+            // What was left out may be known from before, and any other table may seem to hold it.
+            (_, Some(Compaction { left_out: LeftOut::Dropped, .. })) => self.stage,
+            (Some(_), Some(Compaction { merged: None, left_out: LeftOut::Filtered })) => self.stage,
+            (Some(stage), _) => stage,
+            (None, Some(Compaction { merged, left_out: LeftOut::Nothing }))
+                if *merged == Some(table.info().number) =>
+            {
+                of_inputs
+            }
+            _ => self.stage,
+        };
+        let mut stages: Vec<u64> = tables.iter().map(stage).collect();
+        let mut behind = 0;
+        for stage in stages.iter_mut().rev() {
+            behind = behind.max(*stage);
+            *stage = behind;
+        }
+        (self.tables, self.stages) = (tables, stages);
+    }
+
     /// Begins to install all edits: what the cell will be, and the manifest that says so.
     pub(crate) fn begin_install(&mut self) -> Manifest {
         let mut next = Installing {
@@ -274,7 +351,7 @@ impl Cell {
             flushed: self.flushed,
             slots: Arc::clone(&self.flushed_slots),
             flush: false,
-            compaction: false,
+            compaction: None,
         };
         for edit in self.work.edits.drain(..) {
             match edit {
@@ -284,8 +361,9 @@ impl Cell {
                     next.slots = Arc::clone(&frozen.slots);
                     next.tables.splice(..0, table);
                 }
-                Edit::Compacted { inputs, table } => {
-                    next.compaction = true;
+                Edit::Compacted { inputs, table, left_out } => {
+                    let merged = table.as_ref().map(|table| table.info().number);
+                    next.compaction = Some(Compaction { merged, left_out });
                     let is_input = |table: &Arc<Table>| inputs.contains(&table.info().number);
                     let start =
                         next.tables.iter().position(is_input).expect("only compaction removes tables");

@@ -23,6 +23,15 @@ pub(crate) struct Making {
     noted: Vec<Noted>,
 }
 
+impl Making {
+    /// Up to where merges of a cell may follow drops of slots that are durable up to here: not beyond the beginning of the
+    /// checkpoint before the cell's tables are noted.
+    pub(super) fn drops_until(making: Option<&Making>, at: usize, durable: Lsn) -> Lsn {
+        let goal = making.and_then(|making| making.goals[at]);
+        goal.map_or(durable, |goal| goal.min(durable))
+    }
+}
+
 /// A cell as it was.
 pub(crate) struct Noted {
     pub(crate) cell: u16,

@@ -1,7 +1,7 @@
 //! The newest changes of a cell, in memory: a hash table by (slot, key), sorted only when it is flushed. A put
-//! costs one allocation that holds key and record; a get hands out a slice of it. Knows no log and no tables.
+//! copies key and record to one place; a get hands out a slice of it. Knows no log and no tables.
 
-use super::entry;
+use super::entry::{self, Chunk};
 use crate::{
     steady::{Entries, SteadyTable},
     table::KeyRef,
@@ -19,6 +19,7 @@ const ENTRY_OVERHEAD_BYTES: usize = 112;
 /// A memtable.
 pub(crate) struct Memtable {
     entries: SteadyTable<Entry>,
+    chunk: Chunk,
     bytes: usize,
     last: Lsn,
 }
@@ -32,9 +33,16 @@ pub(crate) struct Entry {
     slot: Slot,
     key_bytes: u16,
     forgotten: bool,
+    /// Its bytes are part of a chunk, and stay when they are overwritten.
+    in_chunk: bool,
 }
 
 impl Entry {
+    /// What is given back when it goes, in bytes.
+    fn own_bytes(&self) -> usize {
+        if self.in_chunk { 0 } else { self.data.len() }
+    }
+
     pub(crate) fn key(&self) -> KeyRef<'_> {
         KeyRef { slot: self.slot, key: &self.data[..usize::from(self.key_bytes)] }
     }
@@ -68,7 +76,7 @@ pub(crate) fn hash(seed: u64, key: KeyRef<'_>) -> u64 {
 
 impl Memtable {
     pub(crate) fn new() -> Memtable {
-        Memtable { entries: SteadyTable::new(), bytes: 0, last: Lsn(0) }
+        Memtable { entries: SteadyTable::new(), chunk: Chunk::default(), bytes: 0, last: Lsn(0) }
     }
 
     /// The position of the last change; 0 if there is none.
@@ -107,24 +115,31 @@ impl Memtable {
     /// Puts a record, or notes that the key is forgotten.
     #[inline]
     pub(crate) fn put(&mut self, hash: u64, key: KeyRef<'_>, record: Option<&[u8]>, lsn: Lsn) {
-        let entry = Entry {
-            data: entry::pack(key.key, record.unwrap_or_default()),
+        let record_bytes = record.unwrap_or_default();
+        let entry = |data, in_chunk| Entry {
+            data,
             lsn,
             hash,
             slot: key.slot,
             key_bytes: key.key.len() as u16,
             forgotten: record.is_none(),
+            in_chunk,
         };
         self.last = lsn;
-        self.bytes += entry.data.len();
+        self.bytes += key.key.len() + record_bytes.len();
         match self.entries.find_mut(hash, |entry| entry.hash == hash && entry.key() == key) {
             Some(old) => {
-                self.bytes -= old.data.len();
-                *old = entry;
+                self.bytes -= old.own_bytes();
+                *old = entry(entry::pack(key.key, record_bytes), false);
             }
             None => {
-                self.bytes += ENTRY_OVERHEAD_BYTES;
-                self.entries.insert_unique(hash, entry, |entry| entry.hash);
+                let (packed, unused) = self.chunk.pack(key.key, record_bytes, self.bytes);
+                let new = match packed {
+                    Some(data) => entry(data, true),
+                    None => entry(entry::pack(key.key, record_bytes), false),
+                };
+                self.bytes += ENTRY_OVERHEAD_BYTES + unused;
+                self.entries.insert_unique(hash, new, |entry| entry.hash);
             }
         }
     }
@@ -136,7 +151,7 @@ impl Memtable {
         self.entries.retain(|entry| {
             let stays = entry.slot != slot;
             if !stays {
-                freed += entry.memory_bytes();
+                freed += entry.own_bytes() + ENTRY_OVERHEAD_BYTES;
             }
             stays
         });

@@ -5,7 +5,8 @@
 
 use super::{
     Engine,
-    cell::{Cell, Edit, Installing},
+    cell::{Cell, Edit, Installing, LeftOut},
+    checkpoint::Making,
     compaction::{self, Run},
     memtable::FEW_ENTRIES,
     reclaim,
@@ -49,9 +50,10 @@ impl Engine {
         }
     }
 
-    /// Closes a memtable that is too large to be walked over in one step.
+    /// Closes a memtable that is too large to be walked over in one step, or that holds very many drops of the same slots.
     pub(super) fn freeze_unless_small(&mut self, at: usize) {
-        if self.cells[at].active.len() > FEW_ENTRIES {
+        let cell = &self.cells[at];
+        if cell.active.len() > FEW_ENTRIES || cell.earlier_drops() > FEW_ENTRIES {
             self.freeze(at);
         }
     }
@@ -146,7 +148,7 @@ impl Engine {
             // Only damage asks for them.
             let drops = match self.damages.is_empty() {
                 true => Drops::default(),
-                false => cell.durable_drops(self.durable),
+                false => cell.durable_drops(Making::drops_until(self.checkpoint.as_ref(), at, self.durable)),
             };
             let run = |table: &Arc<Table>| Run {
                 bytes: table.info().file_bytes,
@@ -157,7 +159,8 @@ impl Engine {
             (count > 0).then_some((cell.tables.len(), count, at))
         });
         let Some((_, count, at)) = candidates.max() else { return self.plan_reclaim(jobs) };
-        let drops = self.cells[at].durable_drops(self.durable);
+        let until = Making::drops_until(self.checkpoint.as_ref(), at, self.durable);
+        let drops = self.cells[at].durable_drops(until);
         self.merge(at, 0..count, false, drops, jobs);
     }
 
@@ -175,14 +178,16 @@ impl Engine {
                 continue;
             }
             tables += cell.tables.len();
-            let drops = cell.durable_drops(self.durable);
+            let until = Making::drops_until(self.checkpoint.as_ref(), at, self.durable);
+            let drops = cell.durable_drops(until);
             if let Some(waste) = reclaim::most_wasteful(cell, &drops, &self.damages) {
                 cell.work.reclaim_due = true;
                 most = most.max(Some((waste, at)));
             }
         }
         let Some((waste, at)) = most else { return };
-        let drops = self.cells[at].durable_drops(self.durable);
+        let until = Making::drops_until(self.checkpoint.as_ref(), at, self.durable);
+        let drops = self.cells[at].durable_drops(until);
         self.merge(at, waste.table..waste.table + 1, waste.whole, drops, jobs);
     }
 
@@ -266,6 +271,7 @@ impl Engine {
             Done::Space(space) => {
                 self.space.running = false;
                 if let Ok(space) = space {
+                    self.space.free_bytes = space.available_bytes;
                     self.space.nearly_full = self.settings.options.nearly_full(space);
                 }
             }
@@ -301,7 +307,12 @@ impl Engine {
                 self.stats.compacted_in_bytes += inputs.iter().map(bytes).sum::<u64>();
                 self.stats.compacted_out_bytes += table.as_ref().map_or(0, bytes);
                 let inputs = inputs.iter().map(|table| table.info().number).collect();
-                self.cells[at].work.edits.push(Edit::Compacted { inputs, table });
+                let left_out = match filtered {
+                    _ if !drops.is_empty() => LeftOut::Dropped,
+                    0 => LeftOut::Nothing,
+                    _ => LeftOut::Filtered,
+                };
+                self.cells[at].work.edits.push(Edit::Compacted { inputs, table, left_out });
             }
             Err(failure) => {
                 self.stats.failed_jobs += 1;
@@ -319,7 +330,7 @@ impl Engine {
     /// The manifest is durable: the cell becomes what it says.
     fn install(&mut self, at: usize, next: Installing) {
         let cell = &mut self.cells[at];
-        cell.tables = next.tables;
+        cell.show(next.tables, next.compaction.as_ref());
         cell.flushed_slots = next.slots;
         if next.flush {
             cell.flushed = next.flushed;
@@ -328,7 +339,7 @@ impl Engine {
             self.dropped.push(frozen);
             self.flushed.push(Flushed { cell: cell.number, lsn: next.flushed });
         }
-        if next.compaction {
+        if next.compaction.is_some() {
             self.compacting = None;
             let newest = next.gone.iter().map(|table| table.info().newest).max();
             cell.merged = cell.merged.max(newest.unwrap_or(cell.merged));

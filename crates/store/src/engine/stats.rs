@@ -8,8 +8,12 @@ pub struct EngineStats {
     /// Memory of closed memtables, in bytes: they wait to be flushed, are being flushed, or are in tables and being given
     /// back. What a scan holds beyond that is not counted.
     pub frozen_bytes: u64,
-    /// Memory of cached blocks, in bytes.
+    /// Memory of the cache, in bytes: blocks and records.
     pub cache_bytes: u64,
+    /// Memory of cached records, in bytes.
+    pub record_bytes: u64,
+    /// Cached records.
+    pub records: u64,
     /// Memory of indexes and filters, in bytes.
     pub index_bytes: u64,
     /// Tables.
@@ -26,6 +30,8 @@ pub struct EngineStats {
     pub logged_bytes: u64,
     /// Lookups answered by a memtable.
     pub memtable_hits: u64,
+    /// Lookups answered by cached records.
+    pub record_hits: u64,
     /// Lookups answered by cached blocks, absences included.
     pub cache_hits: u64,
     /// Lookups that no table could hold.
@@ -68,4 +74,6 @@ pub struct EngineStats {
     pub refusals: u64,
     /// Whether the disk is nearly full.
     pub disk_full: bool,
+    /// Free bytes of the disk when they were last looked at; 0 before.
+    pub disk_free_bytes: u64,
 }

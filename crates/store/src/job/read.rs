@@ -18,6 +18,8 @@ pub(crate) struct ReadJob {
     pub(crate) tables: Vec<Arc<Table>>,
     /// Which block of the first of them to look at, if the engine knows it from a partition of the index.
     pub(crate) block: Option<Place>,
+    /// The stage of the cell's tables when the lookup began.
+    pub(crate) stage: u64,
     /// What the cell had flushed when the lookup began.
     pub(crate) flushed: Lsn,
     /// How many drops the cell had forgotten by then.
@@ -29,6 +31,7 @@ pub(crate) struct ReadDone {
     pub(crate) id: JobId,
     pub(crate) slot: Slot,
     pub(crate) key: Bytes,
+    pub(crate) stage: u64,
     pub(crate) flushed: Lsn,
     pub(crate) drops_over: u64,
     pub(crate) result: Result<Option<Bytes>, LoadError>,
@@ -42,14 +45,24 @@ pub(crate) struct ReadDone {
 }
 
 impl ReadJob {
+    /// Has the disk begin with what is read first.
+    pub(super) fn announce(&self) {
+        let Some(table) = self.tables.first() else { return };
+        let key = KeyRef { slot: self.slot, key: &self.key };
+        match self.block.map_or_else(|| table.guess_place(key), Guess::Block) {
+            Guess::Block(place) | Guess::Partition(place) => table.will_read(place),
+            Guess::Absent | Guess::Broken => {}
+        }
+    }
+
     pub(super) fn run(mut self) -> ReadDone {
         let mut reading = Reading { probe: self.probe, blocks: Vec::new(), false_blocks: 0, asked: None };
         let result =
             reading.look(&self.tables, self.block.take(), KeyRef { slot: self.slot, key: &self.key });
         let Reading { probe, blocks, false_blocks, asked } = reading;
         let damaged = asked.filter(|_| result == Err(LoadError::Damaged));
-        let ReadJob { id, slot, key, flushed, drops_over, .. } = self;
-        ReadDone { id, slot, key, flushed, drops_over, result, probe, blocks, false_blocks, damaged }
+        let ReadJob { id, slot, key, stage, flushed, drops_over, .. } = self;
+        ReadDone { id, slot, key, stage, flushed, drops_over, result, probe, blocks, false_blocks, damaged }
     }
 }
 

@@ -2,6 +2,7 @@
 //! Knows no lengths but the one that it is told to expect.
 
 use crate::options::Compression;
+use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 
 pub(super) const PLAIN: u8 = 0;
 const LZ4: u8 = 1;
@@ -15,6 +16,10 @@ pub(super) fn can_read(kinds: u64) -> bool {
 /// Compresses one thing after another.
 pub(super) struct Compressor {
     compression: Compression,
+    /// LZ4's table of what was seen: allocated once for many blocks.
+    seen: CompressTable,
+    /// What LZ4 made of the last thing, as long as it may at most become.
+    made: Vec<u8>,
     #[cfg(feature = "zstd")]
     zstd: Option<zstd_safe::CCtx<'static>>,
 }
@@ -23,6 +28,8 @@ impl Compressor {
     pub(super) fn new(compression: Compression) -> Compressor {
         Compressor {
             compression,
+            seen: CompressTable::default(),
+            made: Vec::new(),
             #[cfg(feature = "zstd")]
             zstd: zstd_context(compression),
         }
@@ -33,10 +40,7 @@ impl Compressor {
         let start = out.len();
         let done = match self.compression {
             Compression::None => None,
-            Compression::Lz4 => {
-                out.resize(start + lz4_flex::block::get_maximum_output_size(raw.len()), 0);
-                lz4_flex::block::compress_into(raw, &mut out[start..]).ok().map(|length| (LZ4, length))
-            }
+            Compression::Lz4 => self.lz4(raw, out).map(|length| (LZ4, length)),
             Compression::Zstd { .. } => self.zstd(raw, start, out).map(|length| (ZSTD, length)),
         };
         match done {
@@ -50,6 +54,16 @@ impl Compressor {
                 PLAIN
             }
         }
+    }
+
+    fn lz4(&mut self, raw: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+        let most = get_maximum_output_size(raw.len());
+        if self.made.len() < most {
+            self.made.resize(most, 0);
+        }
+        let length = compress_into_with_table(raw, &mut self.made, &mut self.seen).ok()?;
+        out.extend_from_slice(&self.made[..length]);
+        Some(length)
     }
 
     #[cfg(feature = "zstd")]
@@ -77,26 +91,28 @@ fn zstd_context(compression: Compression) -> Option<zstd_safe::CCtx<'static>> {
 
 /// The raw bytes, which are `length`; `None` if they are not, or the kind is not known.
 pub(super) fn decompress(kind: u8, bytes: &[u8], length: usize) -> Option<Vec<u8>> {
-    let mut raw = vec![0; length];
-    let found = match kind {
-        LZ4 => lz4_flex::block::decompress_into(bytes, &mut raw).ok()?,
-        ZSTD => decompress_zstd(bytes, &mut raw)?,
+    let raw = match kind {
+        // Writes nothing behind `length`, which is all that is allocated.
+        LZ4 => lz4_flex::block::decompress(bytes, length).ok()?,
+        ZSTD => decompress_zstd(bytes, length)?,
         _ => return None,
     };
-    (found == length).then_some(raw)
+    (raw.len() == length).then_some(raw)
 }
 
 #[cfg(feature = "zstd")]
-fn decompress_zstd(bytes: &[u8], raw: &mut [u8]) -> Option<usize> {
+fn decompress_zstd(bytes: &[u8], length: usize) -> Option<Vec<u8>> {
     use std::cell::RefCell;
     thread_local! {
         /// A context costs more to make than to use for a block, and takes 160 KB: one for each thread that reads.
         static CONTEXT: RefCell<Option<zstd_safe::DCtx<'static>>> = RefCell::new(zstd_safe::DCtx::try_create());
     }
-    CONTEXT.with_borrow_mut(|context| context.as_mut()?.decompress(raw, bytes).ok())
+    let mut raw = vec![0; length];
+    let found = CONTEXT.with_borrow_mut(|context| context.as_mut()?.decompress(&mut raw[..], bytes).ok())?;
+    (found == length).then_some(raw)
 }
 
 #[cfg(not(feature = "zstd"))]
-fn decompress_zstd(_: &[u8], _: &mut [u8]) -> Option<usize> {
+fn decompress_zstd(_: &[u8], _: usize) -> Option<Vec<u8>> {
     None
 }

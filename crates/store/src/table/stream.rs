@@ -17,8 +17,12 @@ pub struct Stream {
     /// The key to begin at, until its block is there.
     from: Option<Vec<u8>>,
     places: Places,
-    /// Verified blocks of the piece that was read last.
-    piece: VecDeque<Bytes>,
+    /// The piece that was read last, and where it lies. Its blocks are opened one by one as they are needed: they are several
+    /// times as large, and what was just opened is still in the processor's caches.
+    piece: Vec<u8>,
+    piece_offset: u64,
+    /// Blocks of the piece that are not opened yet.
+    closed: VecDeque<Place>,
     piece_bytes: usize,
     block: Bytes,
     entry: usize,
@@ -145,7 +149,9 @@ impl Stream {
             table,
             from,
             places,
-            piece: VecDeque::new(),
+            piece: Vec::new(),
+            piece_offset: 0,
+            closed: VecDeque::new(),
             piece_bytes,
             block: Bytes::new(),
             entry: 0,
@@ -171,11 +177,10 @@ impl Stream {
                 self.entry += 1;
                 return Ok(Some(value));
             }
-            if self.piece.is_empty() && !self.read_piece()? {
+            if self.closed.is_empty() && !self.read_piece()? {
                 return Ok(None);
             }
-            self.block = self.piece.pop_front().unwrap_or_default();
-            self.entry = 0;
+            self.open_block()?;
         }
     }
 
@@ -183,20 +188,19 @@ impl Stream {
         let key = KeyRef::parse(from).ok_or(LoadError::Damaged)?;
         self.places.seek(&self.table, key)?;
         if self.read_piece()? {
-            self.block = self.piece.pop_front().unwrap_or_default();
+            self.open_block()?;
             self.entry = block::lower_bound(&self.block, key).map_err(|_| LoadError::Damaged)?;
         }
         Ok(())
     }
 
-    /// Reads the next blocks in one go; false behind the last. What is wrong with one of them is an error only when those
-    /// before it were taken.
+    /// Reads the next blocks in one go; false behind the last. Called when the piece before is used up. What is wrong with one
+    /// of them is an error only when those before it were taken.
     fn read_piece(&mut self) -> Result<bool, LoadError> {
         if let Some(error) = self.stopped {
             return Err(error);
         }
         let Some(first) = self.places.peek(&self.table)? else { return Ok(false) };
-        let mut places = Vec::new();
         let mut end = first.offset;
         loop {
             let place = match self.places.peek(&self.table) {
@@ -208,34 +212,32 @@ impl Stream {
                 }
             };
             let bytes = (place.offset - first.offset) as usize + place.length as usize;
-            if place.offset != end || (bytes > self.piece_bytes && !places.is_empty()) {
+            if place.offset != end || (bytes > self.piece_bytes && !self.closed.is_empty()) {
                 break;
             }
             end += u64::from(place.length);
-            places.push(place);
+            self.closed.push_back(place);
             self.places.skip();
         }
-        let bytes = self.table.read(first.offset, (end - first.offset) as usize);
-        for place in &places {
-            let at = (place.offset - first.offset) as usize;
-            let block = match &bytes {
-                Ok(bytes) => self.table.open_block(*place, &bytes[at..at + place.length as usize]),
-                // Perhaps only one of them.
-                Err(_) if places.len() > 1 => self.table.read_block(*place),
-                Err(error) => Err(*error),
-            };
-            match block {
-                Ok(block) => self.piece.push_back(block),
-                Err(error) => {
-                    self.stopped = Some(error);
-                    break;
-                }
-            }
+        self.piece_offset = first.offset;
+        if self.table.read(first.offset, (end - first.offset) as usize, &mut self.piece).is_err() {
+            // Perhaps only one of them cannot be read: each is tried by itself.
+            self.piece.clear();
         }
         self.piece_bytes = (2 * self.piece_bytes).min(STREAM_BYTES);
-        match self.stopped {
-            Some(error) if self.piece.is_empty() => Err(error),
-            _ => Ok(true),
-        }
+        Ok(!self.closed.is_empty())
+    }
+
+    /// Opens the next block of the piece. A damaged one stays the next.
+    fn open_block(&mut self) -> Result<(), LoadError> {
+        let Some(&place) = self.closed.front() else { return Ok(()) };
+        let at = (place.offset - self.piece_offset) as usize;
+        self.block = match self.piece.get(at..at + place.length as usize) {
+            Some(sealed) => self.table.open_block(place, sealed)?,
+            None => self.table.read_block(place)?,
+        };
+        self.closed.pop_front();
+        self.entry = 0;
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! that nothing needs to be measured before it is written.
 
 use super::{
+    gossip::{get_gossip, put_gossip},
     outcome::{get_outcome, put_outcome},
     parts::{
         get_bool, get_key, get_last_layout, get_last_record, get_op, get_optional_op, get_probe, get_record,
@@ -42,6 +43,7 @@ const PONG: u8 = 17;
 const HINT: u8 = 18;
 const DELIVER: u8 = 19;
 const DELIVER_ACK: u8 = 20;
+const GOSSIP: u8 = 21;
 
 /// The byte that names what is said. Numbers are never used again for another body.
 pub(super) fn kind(body: &Body) -> u8 {
@@ -66,6 +68,7 @@ pub(super) fn kind(body: &Body) -> u8 {
         Body::Hint { .. } => HINT,
         Body::Deliver { .. } => DELIVER,
         Body::DeliverAck { .. } => DELIVER_ACK,
+        Body::Gossip(_) => GOSSIP,
     }
 }
 
@@ -177,6 +180,7 @@ fn encode_hints(body: &Body, out: &mut Vec<u8>) {
             put_u64(out, verdicts.len() as u64);
             out.extend(verdicts.iter().map(|verdict| u8::from(*verdict == Delivered::Done)));
         }
+        Body::Gossip(said) => put_gossip(out, said),
         // The others are taken before.
         _ => {}
     }
@@ -222,6 +226,7 @@ pub(super) fn decode(kind: u8, reader: &mut Reader) -> Result<Body, Malformed> {
                 credit_bytes,
             }
         }
+        GOSSIP => Body::Gossip(get_gossip(reader)?),
         _ => return Err(Malformed),
     })
 }

@@ -8,6 +8,9 @@
 //!   ◀──── Welcome(MAC over both, as acceptor)
 //!   checks it
 //! ```
+//! Either side, once it has the other's hello (the acceptor: and proof), may say instead that a later process of the
+//! other was met before: `Outlived(MAC over both, as witness)`. Whoever is told so has an old or copied folder.
+//!
 //! Each hello holds a fresh nonce, so that no proof serves twice; the side is part of what is signed, so that a proof
 //! cannot be thrown back. The acceptor proves itself last: a stranger gets nothing signed. Until the link is
 //! authenticated, nothing longer than [`HANDSHAKE_BYTES`] is taken.
@@ -27,6 +30,7 @@ use clockwise_core::{
     layout::Addresses,
     limits::NAME_BYTES,
     varint::{Malformed, Reader, put_bytes, put_u64},
+    witness::Process,
 };
 
 /// Bytes of a nonce.
@@ -39,6 +43,7 @@ const HELLO: u8 = 0xF0;
 const PROOF: u8 = 0xF1;
 const WELCOME: u8 = 0xF2;
 const REFUSE: u8 = 0xF3;
+const OUTLIVED: u8 = 0xF4;
 
 /// What a link is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +61,8 @@ pub enum Side {
     Dialer,
     /// Who was called.
     Acceptor,
+    /// Whoever of the two says that the other was outlived.
+    Witness,
 }
 
 /// What a server says of itself. The protocol version stands in the envelope.
@@ -75,6 +82,8 @@ pub struct Hello {
     pub to_shard: u16,
     /// What the link is for; an acceptor repeats what the dialer said.
     pub purpose: Purpose,
+    /// Which process of the server speaks.
+    pub process: Process,
     /// Grows with every attempt to link the same two ends; frames of an older session are dropped.
     pub session: u64,
     /// Random, never used twice.
@@ -92,6 +101,8 @@ pub enum Handshake {
     Proof([u8; MAC_BYTES]),
     /// So does the acceptor, and the link is open.
     Welcome([u8; MAC_BYTES]),
+    /// No link: a later process of the receiver was met before. Proves that the sender knows the secret.
+    Outlived([u8; MAC_BYTES]),
     /// No link, and why. For people: without line breaks, at most [`REASON_BYTES`].
     Refuse(String),
 }
@@ -102,12 +113,15 @@ pub fn encode_handshake(step: &Handshake, out: &mut Vec<u8>) -> Result<(), TooLa
         Handshake::Hello(_) => HELLO,
         Handshake::Proof(_) => PROOF,
         Handshake::Welcome(_) => WELCOME,
+        Handshake::Outlived(_) => OUTLIVED,
         Handshake::Refuse(_) => REFUSE,
     };
     let start = envelope::open(out, kind);
     match step {
         Handshake::Hello(hello) => hello.encode(out),
-        Handshake::Proof(mac) | Handshake::Welcome(mac) => out.extend_from_slice(mac),
+        Handshake::Proof(mac) | Handshake::Welcome(mac) | Handshake::Outlived(mac) => {
+            out.extend_from_slice(mac)
+        }
         Handshake::Refuse(reason) => {
             let end = (0..=reason.len().min(REASON_BYTES)).rev().find(|&at| reason.is_char_boundary(at));
             out.extend_from_slice(&reason.as_bytes()[..end.unwrap_or(0)]);
@@ -137,6 +151,7 @@ fn decode(kind: u8, content: Bytes) -> Result<Handshake, Malformed> {
         HELLO => Handshake::Hello(Hello::decode(&mut reader)?),
         PROOF => Handshake::Proof(reader.array()?),
         WELCOME => Handshake::Welcome(reader.array()?),
+        OUTLIVED => Handshake::Outlived(reader.array()?),
         REFUSE if reader.remaining() <= REASON_BYTES => {
             let reason = reader.take(reader.remaining())?;
             let printable = |letter: char| if letter.is_control() { ' ' } else { letter };
@@ -155,6 +170,7 @@ pub fn signed_bytes(side: Side, dialer: &Hello, acceptor: &Hello) -> Vec<u8> {
     out.extend_from_slice(match side {
         Side::Dialer => b"clockwise peer 1 dialer\0\0",
         Side::Acceptor => b"clockwise peer 1 acceptor",
+        Side::Witness => b"clockwise peer 1 witness\0",
     });
     for hello in [dialer, acceptor] {
         let start = out.len();
@@ -175,6 +191,8 @@ impl Hello {
         for number in [self.shards, self.shard, self.to_shard] {
             out.extend_from_slice(&number.to_le_bytes());
         }
+        put_u64(out, u64::from(self.process.starts));
+        out.extend_from_slice(&self.process.run.to_le_bytes());
         out.push(match self.purpose {
             Purpose::Foreground => 0,
             Purpose::Bulk => 1,
@@ -183,10 +201,7 @@ impl Hello {
         if let Some(member) = self.member {
             put_u64(out, u64::from(member.0));
         }
-        let Addresses { peer, cluster, plain, http } = &self.addresses;
-        for address in [peer, cluster, plain, http] {
-            put_bytes(out, address.as_bytes());
-        }
+        put_addresses(out, &self.addresses);
     }
 
     fn decode(reader: &mut Reader) -> Result<Hello, Malformed> {
@@ -198,16 +213,40 @@ impl Hello {
         {
             return Err(Malformed);
         }
+        let process = Process { starts: reader.u32()?, run: u64::from_le_bytes(reader.array()?) };
         let purpose = if get_bool(reader)? { Purpose::Bulk } else { Purpose::Foreground };
         let member = if get_bool(reader)? { Some(get_member(reader)?) } else { None };
-        let addresses = Addresses {
-            peer: get_address(reader)?,
-            cluster: get_address(reader)?,
-            plain: get_address(reader)?,
-            http: get_address(reader)?,
-        };
-        Ok(Hello { cluster, node, member, shards, shard, to_shard, purpose, session, nonce, addresses })
+        let addresses = get_addresses(reader)?;
+        Ok(Hello {
+            cluster,
+            node,
+            member,
+            shards,
+            shard,
+            to_shard,
+            purpose,
+            process,
+            session,
+            nonce,
+            addresses,
+        })
     }
+}
+
+pub(super) fn put_addresses(out: &mut Vec<u8>, addresses: &Addresses) {
+    let Addresses { peer, cluster, plain, http } = addresses;
+    for address in [peer, cluster, plain, http] {
+        put_bytes(out, address.as_bytes());
+    }
+}
+
+pub(super) fn get_addresses(reader: &mut Reader) -> Result<Addresses, Malformed> {
+    Ok(Addresses {
+        peer: get_address(reader)?,
+        cluster: get_address(reader)?,
+        plain: get_address(reader)?,
+        http: get_address(reader)?,
+    })
 }
 
 /// Addresses go to clients as they are: printable ASCII only.

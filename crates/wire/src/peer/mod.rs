@@ -10,6 +10,7 @@
 mod body;
 mod envelope;
 mod frame;
+mod gossip;
 mod handshake;
 mod outcome;
 mod parts;

@@ -1,5 +1,7 @@
 //! Random messages of every kind, for the tests of the peer protocol and for the fuzz driver.
 
+mod gossip;
+
 use bytes::Bytes;
 use clockwise_core::{
     hlc::Hlc,
@@ -16,14 +18,15 @@ use clockwise_core::{
     slot::Slot,
     storage::Probe,
     version::{DotSet, Kind, Payload, Record, Token, Write},
+    witness::Process,
 };
 use clockwise_wire::peer::{Handshake, Hello, MAC_BYTES, Purpose};
 use fastrand::Rng;
 
 /// How many kinds of bodies there are.
-pub const KINDS: u8 = 20;
+pub const KINDS: u8 = 21;
 
-/// A message of this kind, 0 to 19.
+/// A message of this kind, 0 to 20.
 pub fn message(rng: &mut Rng, kind: u8) -> Message {
     Message {
         epoch: Epoch(number(rng)),
@@ -35,12 +38,13 @@ pub fn message(rng: &mut Rng, kind: u8) -> Message {
     }
 }
 
-/// A step of the handshake of this kind, 0 to 3.
+/// A step of the handshake of this kind, 0 to 4.
 pub fn handshake(rng: &mut Rng, kind: u8) -> Handshake {
     match kind {
         0 => Handshake::Hello(hello(rng)),
         1 => Handshake::Proof(array::<MAC_BYTES>(rng)),
         2 => Handshake::Welcome(array::<MAC_BYTES>(rng)),
+        3 => Handshake::Outlived(array::<MAC_BYTES>(rng)),
         _ => Handshake::Refuse("other cluster".into()),
     }
 }
@@ -56,6 +60,7 @@ pub fn hello(rng: &mut Rng) -> Hello {
         shard: rng.u16(0..shards),
         to_shard: rng.u16(0..16),
         purpose: if rng.bool() { Purpose::Bulk } else { Purpose::Foreground },
+        process: Process { starts: rng.u32(..), run: rng.u64(..) },
         session: rng.u64(..),
         nonce: array(rng),
         addresses: Addresses {
@@ -100,7 +105,8 @@ fn body(rng: &mut Rng, kind: u8) -> Body {
             let verdicts = (0..rng.usize(..6)).map(|_| verdict(rng.bool())).collect();
             Body::DeliverAck { op, verdicts, credit_bytes: number(rng) as u32 }
         }
-        _ => Body::Pong { sent_ms: number(rng), wall_ms: number(rng) },
+        19 => Body::Pong { sent_ms: number(rng), wall_ms: number(rng) },
+        _ => Body::Gossip(gossip::gossip(rng)),
     }
 }
 

@@ -202,7 +202,7 @@ impl Driver {
         flushed.into_iter().for_each(|notice| self.shared.log_flushed(notice));
         self.engine.take_jobs(&mut self.jobs);
         self.running += self.jobs.len();
-        self.jobs.drain(..).for_each(|job| self.shared.run(job));
+        self.shared.run(&mut self.jobs);
     }
 
     /// Counts an operation; now and then a step is due.
@@ -231,8 +231,8 @@ impl Driver {
         match letter {
             Letter::Durable(lsn) => self.engine.on_durable(lsn),
             Letter::Done(done) => {
-                self.running -= 1;
-                self.engine.on_job_done(*done, &mut self.loaded);
+                self.running -= done.len();
+                done.into_iter().for_each(|done| self.engine.on_job_done(done, &mut self.loaded));
             }
         }
     }

@@ -9,6 +9,8 @@ use std::{
 
 struct Waiting<T> {
     items: VecDeque<T>,
+    /// Threads that sleep until something comes.
+    idle: usize,
     closed: bool,
 }
 
@@ -22,7 +24,7 @@ impl<T> Queue<T> {
     /// An empty, open queue.
     pub const fn new() -> Queue<T> {
         Queue {
-            waiting: Mutex::new(Waiting { items: VecDeque::new(), closed: false }),
+            waiting: Mutex::new(Waiting { items: VecDeque::new(), idle: 0, closed: false }),
             arrived: Condvar::new(),
         }
     }
@@ -33,21 +35,41 @@ impl<T> Queue<T> {
 
     /// Appends, and wakes one thread that waits.
     pub fn push(&self, item: T) {
-        self.lock().items.push_back(item);
-        self.arrived.notify_one();
+        self.push_all(std::iter::once(item), 1);
     }
 
-    /// Waits for the first item. `None`: closed and empty.
-    pub fn pop(&self) -> Option<T> {
+    /// Appends, and wakes as many of the threads that wait as it takes, if each takes this many.
+    pub fn push_all(&self, items: impl Iterator<Item = T>, each: usize) {
+        let mut waiting = self.lock();
+        let before = waiting.items.len();
+        waiting.items.extend(items);
+        let wanted = (waiting.items.len() - before).div_ceil(each).min(waiting.idle);
+        drop(waiting);
+        (0..wanted).for_each(|_| self.arrived.notify_one());
+    }
+
+    fn wait<'a>(&self, mut waiting: MutexGuard<'a, Waiting<T>>) -> MutexGuard<'a, Waiting<T>> {
+        waiting.idle += 1;
+        let mut waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        waiting.idle -= 1;
+        waiting
+    }
+
+    /// Moves the first item to `into`, waiting for it, and those behind it that `goes_along` (told the first, the other and
+    /// how many there are) accepts. False: closed and empty.
+    pub fn pop_some(&self, into: &mut Vec<T>, goes_along: impl Fn(&T, &T, usize) -> bool) -> bool {
         let mut waiting = self.lock();
         loop {
-            if let Some(item) = waiting.items.pop_front() {
-                return Some(item);
+            if let Some(first) = waiting.items.front() {
+                let behind = waiting.items.iter().skip(1).enumerate();
+                let count = 1 + behind.take_while(|(at, item)| goes_along(first, item, at + 1)).count();
+                into.extend(waiting.items.drain(..count));
+                return true;
             }
             if waiting.closed {
-                return None;
+                return false;
             }
-            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self.wait(waiting);
         }
     }
 
@@ -60,9 +82,13 @@ impl<T> Queue<T> {
                 return true;
             }
             waiting = match left {
-                None => self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                None => self.wait(waiting),
                 Some(left) => {
-                    self.arrived.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
+                    waiting.idle += 1;
+                    let (mut waiting, _) =
+                        self.arrived.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner);
+                    waiting.idle -= 1;
+                    waiting
                 }
             };
         }

@@ -9,7 +9,7 @@ use super::{
 use crate::setup::BACKGROUND_THREADS;
 use anyhow::{Context, Result};
 use clockwise_core::ids::Lsn;
-use clockwise_store::{Disk, Flushed, Job, JobDone, Lane, Log, LogBatch, LogError};
+use clockwise_store::{Disk, Flushed, Job, JobDone, JobKind, Lane, Log, LogBatch, LogError};
 use std::{
     collections::VecDeque,
     sync::{
@@ -47,8 +47,8 @@ enum LogLetter {
 pub enum Letter {
     /// Its changes up to here are durable.
     Durable(Lsn),
-    /// A job is done.
-    Done(Box<JobDone>),
+    /// Jobs are done.
+    Done(Vec<JobDone>),
 }
 
 /// How fast merges go.
@@ -95,9 +95,14 @@ impl Shared {
         self.log_backlog_bytes.load(Relaxed)
     }
 
-    /// Has a job run.
-    pub fn run(&self, job: Job) {
-        self.lanes[job.kind().lane() as usize].push(job);
+    /// Has jobs run; takes them out of the list.
+    pub fn run(&self, jobs: &mut Vec<Job>) {
+        for job in jobs.extract_if(.., |job| job.kind() != JobKind::Read) {
+            self.lanes[job.kind().lane() as usize].push(job);
+        }
+        if !jobs.is_empty() {
+            self.lanes[Lane::Read as usize].push_all(jobs.drain(..), JobKind::Read.at_once());
+        }
     }
 
     /// What the threads do.
@@ -137,18 +142,8 @@ impl Threads {
             for number in 0..count {
                 let (shared, disk, inboxes) = (Arc::clone(&shared), Arc::clone(disk), inboxes.to_vec());
                 let thread = thread::Builder::new().name(format!("{name}-{number}"));
-                others.push(thread.spawn(move || {
-                    while let Some(job) = shared.lanes[lane as usize].pop() {
-                        let patient = job.is_patient() && merging == Merging::AsInTheServer;
-                        let began = Instant::now();
-                        let done = shared.activity.during(Work::of(job.kind()), || job.run(&*disk));
-                        // A driver that is gone waits for nothing.
-                        let _not_wanted = inboxes[done.shard()].send(Letter::Done(Box::new(done)));
-                        if patient {
-                            thread::sleep(began.elapsed().min(PATIENCE));
-                        }
-                    }
-                })?);
+                let thread_of = LaneThread { shared, lane, disk, inboxes, merging };
+                others.push(thread.spawn(move || thread_of.run())?);
             }
         }
         Ok(Threads { shared, log: log?, others })
@@ -167,6 +162,43 @@ impl Threads {
             thread.join().expect("a panic ends the process");
         }
         self.log.join().expect("a panic ends the process").context("the log failed")
+    }
+}
+
+/// What a thread for jobs works with.
+struct LaneThread {
+    shared: Arc<Shared>,
+    lane: Lane,
+    disk: Arc<dyn Disk>,
+    inboxes: Vec<Sender<Letter>>,
+    merging: Merging,
+}
+
+impl LaneThread {
+    fn run(&self) {
+        let goes_along =
+            |first: &Job, job: &Job, count: usize| job.kind() == first.kind() && count < job.kind().at_once();
+        let mut jobs = Vec::new();
+        let mut done: Vec<Vec<JobDone>> = self.inboxes.iter().map(|_| Vec::new()).collect();
+        while self.shared.lanes[self.lane as usize].pop_some(&mut jobs, goes_along) {
+            if jobs.len() > 1 {
+                jobs.iter().for_each(Job::announce);
+            }
+            let mut patient = false;
+            let began = Instant::now();
+            for job in jobs.drain(..) {
+                patient = job.is_patient() && self.merging == Merging::AsInTheServer;
+                let result = self.shared.activity.during(Work::of(job.kind()), || job.run(&*self.disk));
+                done[result.shard()].push(result);
+            }
+            for (inbox, done) in self.inboxes.iter().zip(&mut done).filter(|(_, done)| !done.is_empty()) {
+                // A driver that is gone waits for nothing.
+                let _not_wanted = inbox.send(Letter::Done(std::mem::take(done)));
+            }
+            if patient {
+                thread::sleep(began.elapsed().min(PATIENCE));
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{entry_of, info, nodes, split};
 use crate::{
-    server::{Control, Life, Shared, Topology},
+    server::{Control, Life, Shared, Standing, Topology},
     settings::Settings,
 };
 use clockwise_core::{
@@ -47,7 +47,7 @@ fn topology(down: u32) -> (Shared, Topology) {
     let life = Life { incarnation: 1, starts: 1, clock_floor: Hlc(0), clock_reserved: Hlc(0) };
     let settings = Settings { advertise: addresses(1), ..Settings::default() };
     let (control, _steps) = std::sync::mpsc::sync_channel::<Control>(1);
-    let shared = Shared::new(settings, NodeId([1; 20]), life, control);
+    let shared = Shared::new(settings, NodeId([1; 20]), life, Standing::default(), control);
     (shared, Topology { layout, map, live })
 }
 

@@ -105,6 +105,11 @@ impl TestCluster {
         assert_eq!(process.terminate(), Some(0), "server {server}:\n{}", self.log(server));
     }
 
+    /// Waits for a server that ends by itself.
+    pub fn wait(&mut self, server: usize, limit: Duration) -> std::process::ExitStatus {
+        self.servers[server].take().expect("it runs").wait(limit)
+    }
+
     pub fn process(&self, server: usize) -> &Process {
         self.servers[server].as_ref().expect("it runs")
     }
