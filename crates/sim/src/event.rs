@@ -42,6 +42,8 @@ pub(crate) enum Event {
 pub(crate) enum Mend {
     /// These servers, back for a moment, lose their power at once.
     Relapse { servers: Vec<usize> },
+    /// A disk has room again.
+    Room { server: usize },
     /// A stopped server starts.
     Start { server: usize, life: u64 },
     /// A paused server goes on.

@@ -48,10 +48,12 @@ pub(crate) enum Kind {
     Owners,
     /// All owners of a key are cut off from the others, and those from them.
     CutOwners,
+    /// A disk is nearly full.
+    Full,
 }
 
 /// How many kinds there are.
-pub(crate) const KINDS: usize = 16;
+pub(crate) const KINDS: usize = 17;
 
 const ALL: [Kind; KINDS] = [
     Kind::Restart,
@@ -70,6 +72,7 @@ const ALL: [Kind; KINDS] = [
     Kind::Drift,
     Kind::Owners,
     Kind::CutOwners,
+    Kind::Full,
 ];
 
 /// Longest time that a fault lasts.
@@ -118,6 +121,11 @@ impl World {
                 self.servers[one].clock.drift(drift_ppm, at_us);
             }
             Kind::Owners => self.halt_owners(),
+            Kind::Full => {
+                self.servers[one].disk.fill(true);
+                let lasts = LASTS_US + self.lasts();
+                self.queue.after(lasts, Event::Mend(Mend::Room { server: one }));
+            }
             Kind::CutOwners => {
                 let owners = self.owners_of_a_key();
                 let side: Vec<bool> = (0..servers).map(|server| owners.contains(&server)).collect();
@@ -227,6 +235,7 @@ impl World {
     /// Lets a fault end.
     pub(crate) fn mend(&mut self, mend: Mend) {
         match mend {
+            Mend::Room { server } => self.servers[server].disk.fill(false),
             Mend::Relapse { servers } if self.healing => drop(servers),
             Mend::Relapse { servers } => servers.iter().for_each(|&server| self.halt(server, Stop::Power)),
             Mend::Start { server, life } => {

@@ -117,6 +117,7 @@ impl Mix {
             Mix::StandIn => &[
                 (Kind::Owners, 6),
                 (Kind::CutOwners, 6),
+                (Kind::Full, 2),
                 (Kind::Kill, 1),
                 (Kind::Power, 1),
                 (Kind::Restart, 1),

@@ -88,7 +88,7 @@ fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
 type Read = fn(&ShardNumbers) -> Value;
 
 /// Numbers that every shard has.
-const SHARD_NUMBERS: [(&str, &str, Read); 22] = [
+const SHARD_NUMBERS: [(&str, &str, Read); 24] = [
     ("clients", "Client connections", |shard| gauge(shard.clients)),
     ("operations", "Operations in flight", |shard| gauge(shard.operations)),
     ("loading", "Operations that wait for a read from disk", |shard| gauge(shard.loading)),
