@@ -77,6 +77,12 @@ const ALL: [Kind; KINDS] = [
 
 /// Longest time that a fault lasts.
 const LASTS_US: u64 = 1_500_000;
+/// How long servers without power are back before they lose it again, at most.
+const BACK_US: u64 = 250_000;
+/// How long they are without it then.
+const RELAPSE_US: u64 = 20_000;
+/// How often that happens after the first time.
+const RELAPSES: u8 = 3;
 /// Furthest that a clock jumps beyond the bound.
 const BEYOND_US: u64 = 2_000_000;
 
@@ -145,8 +151,16 @@ impl World {
         }
         if together {
             // Whatever they were given in the meantime is in their memory, or on its way.
-            let back = self.fault_rng.u64(1_000..300_000);
-            self.queue.after(common + back, Event::Mend(Mend::Relapse { servers: owners }));
+            let back = self.fault_rng.u64(1_000..BACK_US);
+            self.queue.after(common + back, Event::Mend(Mend::Relapse { servers: owners, more: RELAPSES }));
+        }
+    }
+
+    fn relapse(&mut self, servers: Vec<usize>, more: u8) {
+        servers.iter().for_each(|&server| self.halt_for(server, Stop::Power, RELAPSE_US));
+        if let Some(more) = more.checked_sub(1) {
+            let back = self.fault_rng.u64(1_000..BACK_US);
+            self.queue.after(RELAPSE_US + back, Event::Mend(Mend::Relapse { servers, more }));
         }
     }
 
@@ -236,8 +250,8 @@ impl World {
     pub(crate) fn mend(&mut self, mend: Mend) {
         match mend {
             Mend::Room { server } => self.servers[server].disk.fill(false),
-            Mend::Relapse { servers } if self.healing => drop(servers),
-            Mend::Relapse { servers } => servers.iter().for_each(|&server| self.halt(server, Stop::Power)),
+            Mend::Relapse { .. } if self.healing => {}
+            Mend::Relapse { servers, more } => self.relapse(servers, more),
             Mend::Start { server, life } => {
                 if self.servers[server].state == State::Down && self.servers[server].life == life {
                     self.start_server(server);

@@ -227,7 +227,7 @@ impl Plan {
             gap_us: 1_000 * gaps * rng.u64(150..=450),
             // Two clocks are then at most 500 ms apart.
             skew_us: if chance(&mut rng, 700) { 250_000 } else { 1_000 },
-            beyond_per_mille: if mix == Mix::Clock { 150 } else { 0 },
+            beyond_per_mille: if mix == Mix::Clock { 300 } else { 0 },
             weights: weights(if cuts_only { CUTS } else { mix.faults() }),
             shares: shares(mix, &mut rng),
             majorities: mix == Mix::Layout,
@@ -280,7 +280,7 @@ fn style(mix: Mix, rng: &mut Rng) -> Style {
 fn shares(mix: Mix, rng: &mut Rng) -> Shares {
     match mix {
         Mix::Layout => Shares { shared: [2, 1, 0, 2, 2], own: 1 },
-        Mix::Clock => Shares { shared: [1, 3, 2, 5, 1], own: 1 },
+        Mix::Clock => Shares { shared: [1, 8, 2, 5, 1], own: 1 },
         Mix::StandIn => Shares { shared: [8, 1, 2, 1, 2], own: 1 },
         _ => match rng.u32(0..4) {
             0 => Shares { shared: [0, 0, 0, 4, 3], own: 2 },
