@@ -182,6 +182,8 @@ pub(crate) struct History {
     pub(crate) phase: u32,
     /// How many owners a key has.
     pub(crate) owners: usize,
+    /// Whether there are servers that can stand in for owners.
+    pub(crate) stand_ins: bool,
 }
 
 /// The bytes that an operation writes.

@@ -101,6 +101,7 @@ pub fn run(options: Options) -> Report {
         world.broken = Some(format!("panic: {}", text.unwrap_or_default()));
     }
     world.history.owners = usize::from(world.plan.replicas);
+    world.history.stand_ins = world.servers.len() > world.history.owners;
     let mut violations = checkers::check(&world.history);
     if let Some(what) = world.broken.take() {
         violations.insert(0, Violation { checker: "run", key: String::new(), what });

@@ -58,6 +58,8 @@ struct Case<'a> {
     reads: Vec<(u64, &'a Operation, &'a [Seen])>,
     /// How many owners it has.
     owners: usize,
+    /// Others may stand in for them at sloppy levels.
+    stand_ins: bool,
     /// What was read after healing; `None` for keys of an earlier phase.
     last: Option<&'a Final>,
     /// For each write all writes that it is known to have replaced.
@@ -74,7 +76,8 @@ pub(crate) fn check(history: &History) -> Vec<Violation> {
     let mut violations = Vec::new();
     for (key, info) in history.keys.iter().enumerate() {
         let operations = by_key.remove(&key).unwrap_or_default();
-        let case = Case::new(info, &operations, finals.get(&key).copied(), history.owners);
+        let mut case = Case::new(info, &operations, finals.get(&key).copied(), history.owners);
+        case.stand_ins = history.stand_ins;
         // Nothing moves data to the owners of a new layout yet: keys of earlier phases promise less.
         let current = info.phase == history.phase;
         for (checker, _, run) in CHECKERS.into_iter().filter(|(_, everywhere, _)| current || *everywhere) {
@@ -101,6 +104,7 @@ impl<'a> Case<'a> {
             void: BTreeSet::new(),
             reads: Vec::new(),
             owners,
+            stand_ins: false,
             last,
             replaced: BTreeMap::new(),
         };
@@ -133,7 +137,9 @@ impl<'a> Case<'a> {
 
     /// Whether an operation, if it succeeds, does so at a majority of the owners.
     fn at_majority(&self, operation: &Operation) -> bool {
-        operation.level.need.of(self.owners) > self.owners / 2
+        // Two majorities that stand-ins helped to make need not have an owner in common.
+        let owners_only = operation.level.strict || !self.stand_ins;
+        owners_only && operation.level.need.of(self.owners) > self.owners / 2
     }
 
     /// Everything that anybody ever read of the key.
