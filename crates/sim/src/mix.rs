@@ -28,7 +28,7 @@ pub enum Mix {
     StandIn,
 }
 
-/// Seeds that the tests run of each mix, from 1 on: 700 in all. The second round is needed by few of `clock`: it has most.
+/// Seeds that the tests run of each mix, from 1 on: 750 in all. The second round is needed by few of `clock`: it has most.
 pub const TESTED: [(Mix, u64); 7] = [
     (Mix::Calm, 50),
     (Mix::Network, 100),
@@ -36,7 +36,7 @@ pub const TESTED: [(Mix, u64); 7] = [
     (Mix::Clock, 220),
     (Mix::Layout, 60),
     (Mix::Everything, 90),
-    (Mix::StandIn, 60),
+    (Mix::StandIn, 110),
 ];
 
 impl Mix {
