@@ -85,6 +85,13 @@ impl Default for Walk {
     }
 }
 
+impl Walk {
+    /// Whether all that was read is sent, the credit goes further, and there is a slot to read.
+    fn has_room(&self) -> bool {
+        self.queue.is_empty() && self.slot.is_some() && self.unanswered_bytes < self.credit_bytes
+    }
+}
+
 /// Writes that were sent and not answered.
 #[derive(Debug)]
 struct Delivery {
@@ -171,7 +178,12 @@ impl Shard {
             return;
         }
         if !walk.queue.is_empty() {
-            return self.deliver(target, slot, cx);
+            self.deliver(target, slot, cx);
+            // Slots may hold few hints each: the next one is read while these are under way.
+            if self.hints.replays.walks.get(&target).is_some_and(Walk::has_room) {
+                self.walk(target, cx);
+            }
+            return;
         }
         if walk.slot.is_none() && walk.unanswered_bytes > 0 {
             // The next walk would meet what is under way.
