@@ -4,10 +4,10 @@
 use super::{GROUPS, group, message::Exchange, slot::SlotWork, stats::ExchangeStats};
 use crate::{
     hlc::Now,
-    ids::MemberNumber,
+    ids::{Epoch, MemberNumber},
     limits::{
-        CELLS, EXCHANGE_GROUP, EXCHANGE_PAUSE_MS, EXCHANGE_SAVED_BYTES, EXCHANGE_TICK_BYTES,
-        EXCHANGE_TIMEOUT_MS, EXCHANGE_WINDOW,
+        EXCHANGE_GROUP, EXCHANGE_PAUSE_MS, EXCHANGE_SAVED_BYTES, EXCHANGE_TICK_BYTES, EXCHANGE_TIMEOUT_MS,
+        EXCHANGE_WINDOW,
     },
     message::Body,
     outbox::Outbox,
@@ -41,6 +41,10 @@ pub(super) struct Session {
 pub(crate) struct Asking {
     pub(super) session: Option<Session>,
     sessions: u64,
+    /// Other owners and own cells that have slots in common.
+    pub(super) pairs: Vec<(MemberNumber, u16)>,
+    /// Under this layout.
+    pairs_of: Epoch,
     /// What this round still has to do.
     round: Vec<(MemberNumber, u16)>,
     next_ms: u64,
@@ -132,19 +136,28 @@ impl Shard {
         slot.cell() % self.config.shards == self.config.shard
     }
 
-    /// Other owners and own cells that have slots in common.
-    pub(super) fn exchange_pairs(&self) -> Vec<(MemberNumber, u16)> {
+    /// Other owners and own cells that have slots in common, of the layout that holds.
+    fn note_pairs(&mut self) {
+        let epoch = self.layout.epoch();
+        if self.exchange.pairs_of == epoch {
+            return;
+        }
         let me = self.config.me;
-        let others: Vec<MemberNumber> =
-            self.layout.spec().members.iter().map(|member| member.number).filter(|&it| it != me).collect();
-        let cells = (0..CELLS).filter(|cell| cell % self.config.shards == self.config.shard);
-        let pairs = cells.flat_map(|cell| others.iter().map(move |&peer| (peer, cell)));
-        pairs.filter(|&(peer, cell)| self.common(cell, peer).next().is_some()).collect()
+        let own = Slot::all().filter(|slot| self.is_own(*slot));
+        let owners =
+            own.map(|slot| (slot, self.layout.owners(slot))).filter(|(_, owners)| owners.contains(&me));
+        let pairs: BTreeSet<(MemberNumber, u16)> = owners
+            .flat_map(|(slot, owners)| owners.iter().map(move |&owner| (owner, slot.cell())))
+            .filter(|&(owner, _)| owner != me)
+            .collect();
+        self.exchange.pairs = pairs.into_iter().collect();
+        self.exchange.pairs_of = epoch;
     }
 
     /// Time passed.
     pub(crate) fn exchange_tick<S: Storage>(&mut self, cx: &mut Context<'_, S>) {
         self.note_time(cx.now);
+        self.note_pairs();
         let now_ms = cx.now.mono_ms;
         let share = if self.is_busy() { 8 } else { 1 };
         let asking = &mut self.exchange;
@@ -174,7 +187,7 @@ impl Shard {
             return self.exchange_on(cx);
         }
         if self.exchange.round.is_empty() {
-            self.exchange.round = self.exchange_pairs();
+            self.exchange.round = self.exchange.pairs.clone();
         }
         while !self.exchange.round.is_empty() {
             let at = self.exchange.random(self.exchange.round.len());

@@ -57,7 +57,7 @@ impl Shard {
     /// of each cell; `u64::MAX` if one has never come to its end.
     pub fn exchange_rounds(&self) -> BTreeMap<MemberNumber, u64> {
         let mut ages = BTreeMap::new();
-        for (peer, cell) in self.exchange_pairs() {
+        for &(peer, cell) in &self.exchange.pairs {
             let ended = self.exchange.ended.get(&(peer, cell));
             let age_ms = ended.map_or(u64::MAX, |ended| self.exchange.now_ms.saturating_sub(*ended));
             let oldest = ages.entry(peer).or_default();
