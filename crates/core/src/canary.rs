@@ -31,11 +31,21 @@ pub enum Canary {
     ExchangeIgnoresTombstones,
     /// Recovery takes the torn tail of the commit log for good.
     TornTailAccepted,
+    /// A write that a stand-in holds counts at strict levels too.
+    StandInsCountAtStrictLevels,
+    /// A hint goes when it is sent, not when its owner has it on disk.
+    HintDroppedWhenSent,
+    /// A hint that goes leaves nothing in the slot's lines.
+    HintLeavesNoLines,
+    /// A stand-in mints without looking at the slot's lines.
+    StandInForgetsUsed,
+    /// A hint takes the place of those of the same key, whether it carries them along or not.
+    HintsReplaceEachOther,
 }
 
 impl Canary {
     /// Every bug, for the test that each of them is caught.
-    pub const ALL: [Canary; 12] = [
+    pub const ALL: [Canary; 17] = [
         Canary::AckBeforeSync,
         Canary::AckAtWMinusOne,
         Canary::CounterReset,
@@ -48,6 +58,11 @@ impl Canary {
         Canary::StaleEpochAccepted,
         Canary::ExchangeIgnoresTombstones,
         Canary::TornTailAccepted,
+        Canary::StandInsCountAtStrictLevels,
+        Canary::HintDroppedWhenSent,
+        Canary::HintLeavesNoLines,
+        Canary::StandInForgetsUsed,
+        Canary::HintsReplaceEachOther,
     ];
 
     /// Whether this is the bug `bug`. Always false unless the feature `canaries` is on.

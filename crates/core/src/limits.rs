@@ -34,6 +34,8 @@ pub const DELIVERY_TIMEOUT_MS: u64 = 5_000;
 pub const HINT_PAGE_BYTES: usize = 256 * 1024;
 /// Between two walks over the hints for an owner, in milliseconds.
 pub const HINT_REST_MS: u64 = 500;
+/// Looks for where hints behind damage can be read again, in one slot.
+pub const DAMAGE_LOOKS: u16 = 1024;
 /// A sloppy write whose owners have not answered for so long counts on stand-ins, in milliseconds.
 pub const HEDGE_MS: u64 = 250;
 /// Most hints in one delivery.

@@ -10,6 +10,8 @@ pub struct Slot(u16);
 impl Slot {
     /// The first one.
     pub const FIRST: Slot = Slot(0);
+    /// The last one of keys.
+    pub const LAST: Slot = Slot(SLOTS - 1);
 
     /// The slot with this number, if there is one.
     pub fn new(number: u16) -> Option<Slot> {

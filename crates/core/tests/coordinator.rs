@@ -2,6 +2,8 @@
 
 mod cluster;
 
+#[path = "coordinator/doubts.rs"]
+mod doubts;
 #[path = "coordinator/exchange.rs"]
 mod exchange;
 #[path = "coordinator/hints.rs"]

@@ -40,6 +40,10 @@ pub(crate) enum Event {
 /// The end of a fault.
 #[derive(Clone, Debug)]
 pub(crate) enum Mend {
+    /// These servers, back for a moment, lose their power at once, and this many times more.
+    Relapse { servers: Vec<usize>, more: u8 },
+    /// A disk has room again.
+    Room { server: usize },
     /// A stopped server starts.
     Start { server: usize, life: u64 },
     /// A paused server goes on.

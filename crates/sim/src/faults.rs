@@ -10,6 +10,7 @@ use crate::{
 use clockwise_core::{
     ids::Epoch,
     layout::{Layout, LayoutSpec},
+    slot::Slot,
 };
 
 /// A kind of fault.
@@ -43,10 +44,16 @@ pub(crate) enum Kind {
     Jump,
     /// A wall clock runs fast or slow.
     Drift,
+    /// All owners of a key stop at once, each in its own way, and come back one by one.
+    Owners,
+    /// All owners of a key are cut off from the others, and those from them.
+    CutOwners,
+    /// A disk is nearly full.
+    Full,
 }
 
 /// How many kinds there are.
-pub(crate) const KINDS: usize = 14;
+pub(crate) const KINDS: usize = 17;
 
 const ALL: [Kind; KINDS] = [
     Kind::Restart,
@@ -63,10 +70,19 @@ const ALL: [Kind; KINDS] = [
     Kind::SlowDisk,
     Kind::Jump,
     Kind::Drift,
+    Kind::Owners,
+    Kind::CutOwners,
+    Kind::Full,
 ];
 
 /// Longest time that a fault lasts.
 const LASTS_US: u64 = 1_500_000;
+/// How long servers without power are back before they lose it again, at most.
+const BACK_US: u64 = 250_000;
+/// How long they are without it then.
+const RELAPSE_US: u64 = 20_000;
+/// How often that happens after the first time.
+const RELAPSES: u8 = 3;
 /// Furthest that a clock jumps beyond the bound.
 const BEYOND_US: u64 = 2_000_000;
 
@@ -110,7 +126,52 @@ impl World {
                 let drift_ppm = self.fault_rng.i64(-20_000..=20_000);
                 self.servers[one].clock.drift(drift_ppm, at_us);
             }
+            Kind::Owners => self.halt_owners(),
+            Kind::Full => {
+                self.servers[one].disk.fill(true);
+                let lasts = LASTS_US + self.lasts();
+                self.queue.after(lasts, Event::Mend(Mend::Room { server: one }));
+            }
+            Kind::CutOwners => {
+                let owners = self.owners_of_a_key();
+                let side: Vec<bool> = (0..servers).map(|server| owners.contains(&server)).collect();
+                self.separate(&side);
+            }
         }
+    }
+
+    fn halt_owners(&mut self) {
+        let owners = self.owners_of_a_key();
+        let together = self.fault_rng.bool();
+        let common = span(&mut self.fault_rng, 5_000, LASTS_US);
+        for &owner in &owners {
+            let how = [Stop::Clean, Stop::Kill, Stop::Power][self.fault_rng.usize(0..3)];
+            let lasts = if together { common } else { span(&mut self.fault_rng, 5_000, LASTS_US) };
+            self.halt_for(owner, how, lasts);
+        }
+        if together {
+            // Whatever they were given in the meantime is in their memory, or on its way.
+            let back = self.fault_rng.u64(1_000..BACK_US);
+            self.queue.after(common + back, Event::Mend(Mend::Relapse { servers: owners, more: RELAPSES }));
+        }
+    }
+
+    fn relapse(&mut self, servers: Vec<usize>, more: u8) {
+        servers.iter().for_each(|&server| self.halt_for(server, Stop::Power, RELAPSE_US));
+        if let Some(more) = more.checked_sub(1) {
+            let back = self.fault_rng.u64(1_000..BACK_US);
+            self.queue.after(RELAPSE_US + back, Event::Mend(Mend::Relapse { servers, more }));
+        }
+    }
+
+    /// The owners of a key that clients use now.
+    fn owners_of_a_key(&mut self) -> Vec<usize> {
+        let phase = self.history.phase;
+        let keys: Vec<usize> =
+            (0..self.history.keys.len()).filter(|key| self.history.keys[*key].phase == phase).collect();
+        let key = keys[self.fault_rng.usize(0..keys.len())];
+        let owners = self.layout.owners(Slot::of(&self.history.keys[key].name));
+        owners.iter().map(|owner| owner.0 as usize - 1).collect()
     }
 
     fn lasts(&mut self) -> u64 {
@@ -119,6 +180,11 @@ impl World {
 
     /// Ends a server's process, and lets another start after a while.
     pub(crate) fn halt(&mut self, server: usize, how: Stop) {
+        let lasts = span(&mut self.fault_rng, 5_000, LASTS_US);
+        self.halt_for(server, how, lasts);
+    }
+
+    fn halt_for(&mut self, server: usize, how: Stop, lasts: u64) {
         if self.servers[server].state == State::Down {
             return;
         }
@@ -126,7 +192,6 @@ impl World {
             self.resume(server);
         }
         self.stop_server(server, how);
-        let lasts = span(&mut self.fault_rng, 5_000, LASTS_US);
         let life = self.servers[server].life;
         self.note(|| format!("s{} down ({how:?}) for {lasts} us", server + 1));
         self.queue.after(lasts, Event::Mend(Mend::Start { server, life }));
@@ -153,6 +218,11 @@ impl World {
     fn split(&mut self) {
         let servers = self.servers.len();
         let sides: Vec<bool> = (0..servers).map(|_| self.fault_rng.bool()).collect();
+        self.separate(&sides);
+    }
+
+    fn separate(&mut self, sides: &[bool]) {
+        let servers = self.servers.len();
         let cuts: Vec<(usize, usize)> = (0..servers)
             .flat_map(|a| (0..servers).map(move |b| (a, b)))
             .filter(|(a, b)| sides[*a] != sides[*b])
@@ -179,6 +249,9 @@ impl World {
     /// Lets a fault end.
     pub(crate) fn mend(&mut self, mend: Mend) {
         match mend {
+            Mend::Room { server } => self.servers[server].disk.fill(false),
+            Mend::Relapse { .. } if self.healing => {}
+            Mend::Relapse { servers, more } => self.relapse(servers, more),
             Mend::Start { server, life } => {
                 if self.servers[server].state == State::Down && self.servers[server].life == life {
                     self.start_server(server);

@@ -12,18 +12,22 @@ const TICKS: u32 = 100;
 /// Inside the first block of a table.
 #[cfg(test)]
 const FIRST_BLOCK: u64 = 24;
+/// The size of a disk with room for everything.
+const ROOM_BYTES: u64 = 1 << 40;
 
 /// A data folder.
 pub(crate) struct Files {
     disk: SimDisk,
     log: Option<Log>,
     ticks: u32,
+    /// Something flipped bits here: damage is to be expected.
+    rotten: bool,
 }
 
 impl Files {
     /// An empty folder.
     pub(crate) fn new(seed: u64) -> Files {
-        Files { disk: SimDisk::new(seed), log: None, ticks: 0 }
+        Files { disk: SimDisk::new(seed), log: None, ticks: 0, rotten: false }
     }
 
     /// Recovery: one engine a shard. Damage is an error, since nothing here damages what was synced.
@@ -50,7 +54,7 @@ impl Files {
         let opened = open(Arc::new(self.disk.clone()), options).map_err(|error| error.to_string())?;
         let report = &opened.report;
         let damaged = report.damaged_log_places > 0 || !report.damaged_tables.is_empty();
-        if damaged && canary == Canary::None {
+        if damaged && !self.rotten && canary == Canary::None {
             return Err(format!("recovery finds damage that nobody did: {report:?}"));
         }
         self.log = Some(opened.log);
@@ -134,6 +138,26 @@ impl Files {
         let tables: Vec<String> =
             self.disk.paths().into_iter().filter(|path| path.ends_with(".sst")).collect();
         tables.iter().filter(|path| self.disk.bit_flip(path, FIRST_BLOCK, 3)).count()
+    }
+
+    /// Flips a bit in the middle of every file whose name ends so, as bit rot does. How many there are.
+    #[cfg(test)]
+    pub(crate) fn rot(&mut self, ending: &str) -> usize {
+        self.rotten = true;
+        let paths = self.disk.paths().into_iter().filter(|path| path.ends_with(ending));
+        let length = |path: &str| self.disk.bytes(path).map_or(0, |bytes| bytes.len() as u64);
+        paths.filter(|path| self.disk.bit_flip(path, length(path) / 3, 4)).count()
+    }
+
+    /// The names of all files.
+    #[cfg(test)]
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.disk.paths()
+    }
+
+    /// The disk is smaller than the reserve that engines keep free, or large again.
+    pub(crate) fn fill(&self, full: bool) {
+        self.disk.set_space(if full { 1 << 30 } else { ROOM_BYTES });
     }
 
     /// Figures for the trace: changes of the disk so far.

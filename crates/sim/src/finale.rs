@@ -38,6 +38,7 @@ impl World {
         for server in 0..self.servers.len() {
             let host = &mut self.servers[server];
             host.disk_slowness = 1;
+            host.disk.fill(false);
             host.clock.drift(0, at_us);
             host.clock.jump(0, at_us);
             match host.state {

@@ -10,7 +10,7 @@ usage: clockwise-sim [--seeds N] [--seed S] [--mix NAME] [--canary NAME] [--stor
 
   --seeds N      how many seeds to run, from --seed on (default 20)
   --seed S       the first seed (default 1)
-  --mix NAME     calm, network, crash, clock, layout or everything (default: each seed one of them in turn)
+  --mix NAME     calm, network, crash, clock, layout, everything or stand-in (default: each seed one of them in turn)
   --canary NAME  switch on a known bug; `all` runs the same seeds with each of them
   --store KIND   files (the real engine on a simulated disk, the default) or memory
   --trace        print what happens";

@@ -24,16 +24,19 @@ pub enum Mix {
     Layout,
     /// All of it.
     Everything,
+    /// All owners of a key down at once, again and again, so that stand-ins take the writes.
+    StandIn,
 }
 
-/// Seeds that the tests run of each mix, from 1 on: 640 in all. The second round is needed by few of `clock`: it has most.
-pub const TESTED: [(Mix, u64); 6] = [
+/// Seeds that the tests run of each mix, from 1 on: 750 in all. The second round is needed by few of `clock`: it has most.
+pub const TESTED: [(Mix, u64); 7] = [
     (Mix::Calm, 50),
     (Mix::Network, 100),
     (Mix::Crash, 120),
     (Mix::Clock, 220),
     (Mix::Layout, 60),
     (Mix::Everything, 90),
+    (Mix::StandIn, 110),
 ];
 
 impl Mix {
@@ -43,7 +46,8 @@ impl Mix {
     }
 
     /// All mixes.
-    pub const ALL: [Mix; 6] = [Mix::Calm, Mix::Network, Mix::Crash, Mix::Clock, Mix::Layout, Mix::Everything];
+    pub const ALL: [Mix; 7] =
+        [Mix::Calm, Mix::Network, Mix::Crash, Mix::Clock, Mix::Layout, Mix::Everything, Mix::StandIn];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -54,21 +58,13 @@ impl Mix {
             Mix::Clock => "clock",
             Mix::Layout => "layout",
             Mix::Everything => "everything",
+            Mix::StandIn => "stand-in",
         }
     }
 
     /// The mix with this name.
     pub fn parse(name: &str) -> Option<Mix> {
         Mix::ALL.into_iter().find(|mix| mix.name() == name)
-    }
-
-    /// The weights of its faults.
-    fn weights(self) -> [u32; KINDS] {
-        let mut weights = [0; KINDS];
-        for (kind, weight) in self.faults() {
-            weights[*kind as usize] = *weight;
-        }
-        weights
     }
 
     fn faults(self) -> &'static [(Kind, u32)] {
@@ -118,8 +114,31 @@ impl Mix {
                 (Kind::Jump, 2),
                 (Kind::Drift, 1),
             ],
+            Mix::StandIn => &[
+                (Kind::Owners, 6),
+                (Kind::CutOwners, 6),
+                (Kind::Full, 2),
+                (Kind::Kill, 1),
+                (Kind::Power, 1),
+                (Kind::Restart, 1),
+                (Kind::Pause, 1),
+                (Kind::OneWay, 1),
+                (Kind::Slow, 2),
+                (Kind::SlowDisk, 2),
+            ],
         }
     }
+}
+
+/// Owners are cut off, and nothing else.
+const CUTS: &[(Kind, u32)] = &[(Kind::CutOwners, 8), (Kind::Slow, 1), (Kind::OneWay, 1)];
+
+fn weights(faults: &[(Kind, u32)]) -> [u32; KINDS] {
+    let mut weights = [0; KINDS];
+    for (kind, weight) in faults {
+        weights[*kind as usize] = *weight;
+    }
+    weights
 }
 
 /// What the servers keep their data in.
@@ -160,6 +179,8 @@ pub(crate) struct Plan {
     pub(crate) shares: Shares,
     /// No level is below a majority: what a minority acknowledged under an old layout is nobody's to find.
     pub(crate) majorities: bool,
+    /// Causal writes in a thousand that are blind instead.
+    pub(crate) blind_per_mille: u32,
     /// Lookups in a thousand that need the disk.
     pub(crate) cold_per_mille: u32,
     /// Whether servers compare their slots all the time.
@@ -183,8 +204,16 @@ impl Plan {
             6..=8 => 5,
             _ => rng.usize(6..=7),
         };
-        let servers = if mix == Mix::Layout { 5 } else { servers };
-        let replicas = if servers >= 5 && mix != Mix::Layout && chance(&mut rng, 200) { 5 } else { 3 };
+        let servers = match mix {
+            Mix::Layout => 5,
+            Mix::StandIn => 5 + 2 * (seed % 2) as usize,
+            _ => servers,
+        };
+        let fixed = matches!(mix, Mix::Layout | Mix::StandIn);
+        let replicas = if servers >= 5 && !fixed && chance(&mut rng, 200) { 5 } else { 3 };
+        // In half of its seeds no process ends, so that what a stand-in remembers must do.
+        let cuts_only = mix == Mix::StandIn && seed % 4 < 2;
+        let gaps = if cuts_only { 3 } else { 1 };
         Plan {
             seed,
             mix,
@@ -194,16 +223,17 @@ impl Plan {
             replicas,
             style: style(mix, &mut rng),
             clients: rng.usize(6..=14),
-            operations: OPERATIONS,
+            operations: if mix == Mix::StandIn { OPERATIONS * 3 / 2 } else { OPERATIONS },
             faults: FAULTS,
             think_us: 1_000 * rng.u64(5..=60),
-            gap_us: 1_000 * rng.u64(150..=450),
+            gap_us: 1_000 * gaps * rng.u64(150..=450),
             // Two clocks are then at most 500 ms apart.
             skew_us: if chance(&mut rng, 700) { 250_000 } else { 1_000 },
-            beyond_per_mille: if mix == Mix::Clock { 150 } else { 0 },
-            weights: mix.weights(),
+            beyond_per_mille: if mix == Mix::Clock { 300 } else { 0 },
+            weights: weights(if cuts_only { CUTS } else { mix.faults() }),
             shares: shares(mix, &mut rng),
             majorities: mix == Mix::Layout,
+            blind_per_mille: if mix == Mix::StandIn { 650 } else { 0 },
             cold_per_mille: [0, 20, 300][rng.usize(0..3)],
             sync_us: [(200, 2_000), (1_000, 20_000)][rng.usize(0..2)],
             exchange: rng.bool(),
@@ -254,7 +284,8 @@ fn style(mix: Mix, rng: &mut Rng) -> Style {
 fn shares(mix: Mix, rng: &mut Rng) -> Shares {
     match mix {
         Mix::Layout => Shares { shared: [2, 1, 0, 2, 2], own: 1 },
-        Mix::Clock => Shares { shared: [1, 3, 2, 5, 1], own: 1 },
+        Mix::Clock => Shares { shared: [1, 8, 2, 5, 1], own: 1 },
+        Mix::StandIn => Shares { shared: [8, 1, 2, 1, 2], own: 1 },
         _ => match rng.u32(0..4) {
             0 => Shares { shared: [0, 0, 0, 4, 3], own: 2 },
             1 => Shares { shared: [3, 3, 3, 0, 0], own: 2 },

@@ -55,7 +55,11 @@ impl World {
         let who = &mut self.clients[client];
         let key = keys[who.rng.usize(0..keys.len())];
         let info = &self.history.keys[key];
-        let intent = intent(info, &mut who.rng);
+        let mut intent = intent(info, &mut who.rng);
+        let blind_per_mille = self.plan.blind_per_mille;
+        if intent == Intent::Newest && blind_per_mille > 0 && chance(&mut who.rng, blind_per_mille) {
+            intent = Intent::Blind;
+        }
         let write = intent != Intent::Read;
         let level = level(info, write, self.plan.replicas, self.plan.majorities, &mut who.rng);
         let plain = matches!(intent, Intent::Set | Intent::SetExpiring | Intent::Delete);

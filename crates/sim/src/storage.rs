@@ -209,6 +209,22 @@ impl Disk {
         }
     }
 
+    /// The disk is nearly full from now on, or has room again.
+    pub(crate) fn fill(&self, full: bool) {
+        if let Medium::Files(files) = &self.medium {
+            files.fill(full);
+        }
+    }
+
+    /// The files themselves, for a scenario to spoil.
+    #[cfg(test)]
+    pub(crate) fn files(&mut self) -> Option<&mut Files> {
+        match &mut self.medium {
+            Medium::Files(files) => Some(files),
+            Medium::Memory { .. } => None,
+        }
+    }
+
     /// A number that differs if the disk went another way.
     pub(crate) fn changes(&self) -> u64 {
         match &self.medium {

@@ -77,6 +77,31 @@ fn exchange_ignores_tombstones() {
 }
 
 #[test]
+fn stand_ins_count_at_strict_levels() {
+    convict(Canary::StandInsCountAtStrictLevels, Mix::StandIn);
+}
+
+#[test]
+fn hint_dropped_when_sent() {
+    convict(Canary::HintDroppedWhenSent, Mix::StandIn);
+}
+
+#[test]
+fn hint_leaves_no_lines() {
+    convict(Canary::HintLeavesNoLines, Mix::StandIn);
+}
+
+#[test]
+fn stand_in_forgets_used() {
+    convict(Canary::StandInForgetsUsed, Mix::StandIn);
+}
+
+#[test]
+fn hints_replace_each_other() {
+    convict(Canary::HintsReplaceEachOther, Mix::StandIn);
+}
+
+#[test]
 fn every_canary_has_a_test() {
-    assert_eq!(Canary::ALL.len(), 12);
+    assert_eq!(Canary::ALL.len(), 17);
 }

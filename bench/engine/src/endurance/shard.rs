@@ -83,7 +83,7 @@ impl Shard {
             Err(refusal) => bail!("the engine refuses writes: {refusal:?}"),
         }
         let key = key(number);
-        let put = [Mutation::Put { key: &key, record: value, live: 0 }];
+        let put = [Mutation::Put { key: &key, record: value, live: 0, sums: &[] }];
         let engine = &mut self.engine;
         self.steps.measure(Step::Apply, || engine.apply(Slot::of(&key), &put));
         Ok(true)

@@ -90,6 +90,8 @@ pub(crate) struct Minted {
     pub(crate) reply: Token,
     /// Where the own copy is in the log.
     pub(crate) lsn: Lsn,
+    /// The own copy is held as a hint.
+    pub(crate) held: bool,
 }
 
 /// What one replica answered to a read.

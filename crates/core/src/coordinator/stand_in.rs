@@ -6,7 +6,7 @@
 
 use super::operation::{Kind, Members, Operation, WriteOp};
 use crate::{
-    hints::HintTask,
+    canary::Canary,
     ids::MemberNumber,
     limits::HEDGE_MS,
     message::{Body, OpId},
@@ -32,7 +32,12 @@ impl Shard {
     /// How many may answer at a level.
     pub(super) fn candidates(&self, level: Level, slot: Slot) -> usize {
         let owners = self.live_owners(slot);
-        if level.strict { owners } else { owners + self.healthy_stand_ins(slot).count() }
+        if self.owners_only(level.strict) { owners } else { owners + self.healthy_stand_ins(slot).count() }
+    }
+
+    /// Whether only owners count.
+    fn owners_only(&self, strict: bool) -> bool {
+        strict && !self.config.canary.is(Canary::StandInsCountAtStrictLevels)
     }
 
     /// Whether this server coordinates as a stand-in: it is one, and no owner answers.
@@ -45,7 +50,7 @@ impl Shard {
         if self.layout.owners(slot).contains(&self.config.me) {
             self.with_record(slot, key, Task::Mint(op), cx);
         } else {
-            self.with_hints(slot, key, HintTask::Mint(op), cx);
+            self.with_record(slot, key, Task::MintAside(op), cx);
         }
     }
 
@@ -62,7 +67,8 @@ impl Shard {
         let (slot, required, strict) = (operation.slot, operation.required, operation.level.strict);
         let left_ms = Shard::remaining_ms(operation.deadline_ms, cx.now.mono_ms);
         let Kind::Write(write) = &operation.kind else { return };
-        let Some(minted) = write.minted.as_ref().filter(|_| !strict) else { return };
+        let owners_only = self.owners_only(strict);
+        let Some(minted) = write.minted.as_ref().filter(|_| !owners_only) else { return };
         let owners = self.layout.owners(slot);
         let missing: Members =
             owners.iter().copied().filter(|&owner| !self.counts_on(write, owner)).collect();

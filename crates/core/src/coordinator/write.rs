@@ -100,10 +100,12 @@ impl Shard {
     pub(crate) fn offer<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(operation) = self.operations.get(op) else { return };
         let (slot, deadline_ms) = (operation.slot, operation.deadline_ms);
-        let own = self.layout.owners(slot).contains(&self.config.me)
-            || !operation.level.strict && self.layout.stand_ins(slot).contains(&self.config.me);
+        let owner = self.layout.owners(slot).contains(&self.config.me);
+        let stand_in = !operation.level.strict && self.layout.stand_ins(slot).contains(&self.config.me);
         let Kind::Write(write) = &mut operation.kind else { return };
         let Some(minted) = &write.minted else { return };
+        // A new layout may have changed the role in which it was minted: then the own copy is where nobody looks.
+        let own = if minted.held { stand_in } else { owner };
         let (lsn, body) = (minted.lsn, Body::Write { op, write: minted.write.clone() });
         let owners = self.layout.owners(slot);
         let me = self.config.me;
@@ -114,10 +116,10 @@ impl Shard {
         }
         let left_ms = Shard::remaining_ms(deadline_ms, cx.now.mono_ms);
         self.send_all(up, Some(slot), left_ms, body, cx);
+        self.reinforce(op, cx);
         if !own {
             return self.write_stuck(op, cx);
         }
-        self.reinforce(op, cx);
         if self.may_answer(lsn, cx) {
             let durable = self.answers_are_durable();
             self.write_acked(op, me, durable, None, cx);

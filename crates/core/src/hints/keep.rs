@@ -6,16 +6,17 @@ use super::{
     held::{Held, Hint},
 };
 use crate::{
+    canary::Canary,
     coordinator::operation::Minted,
     ids::{Dot, Lsn, MemberNumber},
     limits::RECORD_BYTES,
     message::{Body, OpId, ReadVerdict, WriteVerdict},
-    replica::{Lookedup, Task},
+    replica::{Lookedup, Task, overtaken},
     request::Rejected,
     shard::{Context, Shard},
     slot::Slot,
-    storage::{LoadError, Mutation, Storage},
-    version::{Kind, Record, Write},
+    storage::{LoadError, Mutation, Refusal, Storage},
+    version::{Kind, Record, SlotLines, Write},
 };
 use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
@@ -26,8 +27,8 @@ use bytes::Bytes;
 pub(crate) enum HintTask {
     /// Another server's write, to be held for these owners.
     Keep(MemberNumber, Option<OpId>, Targets, Write),
-    /// The own coordinator mints, as a stand-in.
-    Mint(OpId),
+    /// The own coordinator mints, as a stand-in, above what it did as an owner before.
+    Mint(OpId, SlotLines),
     /// The own coordinator reads, as a stand-in.
     Read(OpId),
     /// Another server's read.
@@ -44,7 +45,7 @@ impl HintTask {
         match self {
             HintTask::Keep(from, op, ..) => Some((*from, *op)),
             HintTask::AnswerRead(from, op) => Some((*from, Some(*op))),
-            HintTask::Mint(_) | HintTask::Read(_) | HintTask::Delivered(..) | HintTask::Retarget => None,
+            HintTask::Mint(..) | HintTask::Read(_) | HintTask::Delivered(..) | HintTask::Retarget => None,
         }
     }
 }
@@ -91,7 +92,7 @@ impl Shard {
             HintTask::Keep(from, op, targets, write) => {
                 self.keep_hint(from, op, slot, targets, write, held, lsn, cx)
             }
-            HintTask::Mint(op) => self.mint_hint(op, slot, key, held, cx),
+            HintTask::Mint(op, past) => self.mint_hint(op, slot, key, held, &past, cx),
             HintTask::Read(op) => self.own_hints_read(op, held.view(), cx),
             HintTask::AnswerRead(from, op) => {
                 let mut record = Vec::new();
@@ -119,8 +120,13 @@ impl Shard {
     ) {
         let slot = slot.of_keys();
         match task {
-            HintTask::Keep(from, op, ..) => self.refuse_hint(from, op, slot, cx),
-            HintTask::Mint(op) => self.mint_refused(op, error, cx),
+            HintTask::Keep(from, op, targets, _) => {
+                if op.is_none() {
+                    self.hints.behind.note(slot, &targets, self.layout.owners(slot));
+                }
+                self.refuse_hint(from, op, slot, cx);
+            }
+            HintTask::Mint(op, _) => self.mint_refused(op, error, cx),
             HintTask::Read(op) => self.read_failed(op, self.config.me, cx),
             HintTask::AnswerRead(from, op) => {
                 self.send(from, Some(slot), 0, Body::ReadAck { op, verdict: ReadVerdict::Refused }, cx);
@@ -128,6 +134,11 @@ impl Shard {
             // It is tried again with the next walk over the slot.
             HintTask::Delivered(..) | HintTask::Retarget => {}
         }
+    }
+
+    /// What is held of a key, to be changed.
+    fn to_change(&self, held: &Held) -> Held {
+        if self.config.canary.is(Canary::HintsReplaceEachOther) { Held::default() } else { held.clone() }
     }
 
     fn refuse_hint<S: Storage>(
@@ -158,7 +169,7 @@ impl Shard {
         let known = held.hints.iter().any(|hint| {
             hint.write.dot == write.dot && targets.iter().all(|target| hint.targets.contains(target))
         });
-        let mut after = held.clone();
+        let mut after = self.to_change(&held);
         if !known {
             let hint = Hint { write: write.clone(), targets: targets.clone() };
             let room =
@@ -168,6 +179,10 @@ impl Shard {
             }
             let kept = room && cx.store.admits().is_ok() && after.add(&write, &targets);
             let Some(kept) = kept.then(|| self.hold(slot, &write.key, &held, &after, cx)).flatten() else {
+                if op.is_none() {
+                    // Enough others have it; what is missed is left to the exchange between owners.
+                    self.hints.behind.note(slot, &targets, self.layout.owners(slot));
+                }
                 return self.refuse_hint(from, op, slot, cx);
             };
             lsn = kept;
@@ -187,16 +202,26 @@ impl Shard {
         slot: Slot,
         key: Bytes,
         held: Held,
+        past: &SlotLines,
         cx: &mut Context<'_, S>,
     ) {
         if !self.hints.ledger.knows(slot) {
             return self.write_rejected(op, Rejected::NotReady, cx);
         }
-        let mut view = held.view();
-        let Some((mint, existed)) = self.mint_over(op, slot.hints(), &key, &mut view, cx) else { return };
+        let (mut view, me) = (held.view(), self.actor);
+        if let Some(by) = self.first_round(op).and_then(|first| overtaken(first, &view, me)) {
+            return self.write_overtaken(op, by, cx);
+        }
+        let mut lines = self.lines(slot.hints(), cx.store).beside(me, past);
+        if self.config.canary.is(Canary::StandInForgetsUsed) {
+            lines = SlotLines::default();
+        }
+        let Some((mint, existed)) = self.mint_over(op, slot.hints(), &lines, &key, &mut view, cx) else {
+            return;
+        };
         let targets = self.own_targets(slot);
         let hint = Hint { write: mint.write.clone(), targets: targets.clone() };
-        let mut after = held.clone();
+        let mut after = self.to_change(&held);
         let room =
             self.hints.ledger.admits(self.config.hints, &targets, &hint) && after.add(&mint.write, &targets);
         if !room {
@@ -205,7 +230,18 @@ impl Shard {
         let Some(lsn) = room.then(|| self.hold(slot, &key, &held, &after, cx)).flatten() else {
             return self.write_rejected(op, Rejected::Overloaded, cx);
         };
-        self.write_minted(op, Minted { write: mint.write, reply: mint.reply, lsn }, existed, cx);
+        self.write_minted(op, Minted { write: mint.write, reply: mint.reply, lsn, held: true }, existed, cx);
+    }
+
+    /// What this server remembers of a key from when it owned the slot: its record may still be there, and whoever
+    /// owns the slot now may have all of it.
+    pub(crate) fn past_as_owner<S: Storage>(&self, slot: Slot, record: &Record, store: &S) -> SlotLines {
+        let stored = store.lines(slot).and_then(|bytes| SlotLines::decode(bytes).ok());
+        let mut past = stored.unwrap_or_default();
+        if !record.is_empty() {
+            past.handed_over(self.actor, record);
+        }
+        past
     }
 
     /// An owner has a write: it is held for it no longer.
@@ -218,6 +254,10 @@ impl Shard {
         held: Held,
         cx: &mut Context<'_, S>,
     ) {
+        if matches!(cx.store.admits(), Err(Refusal::Backlog | Refusal::Failed)) {
+            // It is delivered once more, and goes then.
+            return;
+        }
         let mut after = held.clone();
         if after.delivered(dot, target) && self.hold(slot, key, &held, &after, cx).is_some() {
             self.hints.ledger.delivered += 1;
@@ -248,7 +288,8 @@ impl Shard {
         let old = self.lines(place, cx.store);
         let mut lines = old;
         let gone = |hint: &&Hint| !after.hints.iter().any(|other| other.write.dot == hint.write.dot);
-        for hint in before.hints.iter().filter(gone) {
+        let forgets = self.config.canary.is(Canary::HintLeavesNoLines);
+        for hint in before.hints.iter().filter(|_| !forgets).filter(gone) {
             lines.handed_over(self.actor, &hint.write.delta());
         }
         let own = after.hints.iter().map(|hint| hint.write.dot).filter(|dot| dot.actor == self.actor);

@@ -38,6 +38,10 @@ pub struct HintStats {
     pub refused: u64,
     /// Taken as an owner since the start.
     pub taken: u64,
+    /// Damaged on the disk, found since the start; the owners that they were for are behind.
+    pub lost: u64,
+    /// Slots of which an owner is known to have missed a write that nobody holds, counted for each owner.
+    pub behind: u64,
 }
 
 #[derive(Clone, Copy, Default, Debug)]
@@ -59,6 +63,7 @@ pub(crate) struct Ledger {
     pub(super) delivered: u64,
     pub(super) refused: u64,
     pub(super) taken: u64,
+    lost: u64,
 }
 
 impl Ledger {
@@ -121,18 +126,16 @@ impl Ledger {
         let bytes = bytes(hint);
         for &target in &hint.targets {
             let Some(count) = self.counts.get_mut(&(target, slot)) else { continue };
+            if count.hints <= 1 || count.bytes <= bytes {
+                // All of it, also if some was given up that can be read after all.
+                let count = self.counts.remove(&(target, slot)).unwrap_or_default();
+                self.spend(target, count.bytes);
+                self.held -= count.hints;
+                continue;
+            }
             count.hints -= 1;
             count.bytes -= bytes;
-            if count.hints == 0 {
-                self.counts.remove(&(target, slot));
-            }
-            if let Some(total) = self.targets.get_mut(&target) {
-                *total -= bytes;
-                if *total == 0 {
-                    self.targets.remove(&target);
-                }
-            }
-            self.bytes -= bytes;
+            self.spend(target, bytes);
             self.held -= 1;
         }
         if let Some(count) = self.times.get_mut(&hint.write.time) {
@@ -148,11 +151,35 @@ impl Ledger {
         self.targets.iter().map(|(&target, &bytes)| (target, bytes))
     }
 
-    /// The first slot at or behind `from` that holds something for this owner.
+    /// The first slot at or behind `from` that holds something for this owner and is counted: what changes while it
+    /// is read for counting would be counted twice.
     pub(super) fn slot_for(&self, target: MemberNumber, from: Option<Slot>) -> Option<Slot> {
         let first = (target, from.unwrap_or(Slot::FIRST));
-        let (&(of, slot), _) = self.counts.range(first..).next()?;
-        (of == target).then_some(slot)
+        let last = (target, Slot::LAST);
+        let mut slots = self.counts.range(first..=last).map(|(&(_, slot), _)| slot);
+        slots.find(|&slot| self.knows(slot))
+    }
+
+    /// What is held of a slot for this owner cannot be read, and is not expected to be any more.
+    pub(super) fn give_up(&mut self, target: MemberNumber, slot: Slot) {
+        let Some(count) = self.counts.remove(&(target, slot)) else { return };
+        self.held -= count.hints;
+        self.spend(target, count.bytes);
+        self.lost += count.hints;
+        if self.held == 0 {
+            self.times.clear();
+        }
+    }
+
+    /// Bytes that are not held any more.
+    fn spend(&mut self, target: MemberNumber, bytes: u64) {
+        self.bytes -= bytes;
+        if let Some(total) = self.targets.get_mut(&target) {
+            *total -= bytes;
+            if *total == 0 {
+                self.targets.remove(&target);
+            }
+        }
     }
 
     /// Figures.
@@ -164,6 +191,8 @@ impl Ledger {
             delivered: self.delivered,
             refused: self.refused,
             taken: self.taken,
+            lost: self.lost,
+            behind: 0,
         }
     }
 }

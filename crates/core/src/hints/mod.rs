@@ -6,6 +6,8 @@
 //! | `ledger` | how much is held for whom, within its budget |
 //! | `keep` | the door into storage: every change of what is held passes here |
 //! | `replay` | deliveries to owners that are back, within the credit that they grant |
+//! | `bisect` | where hints behind damage can be read again |
+//! | `behind` | slots of which an owner has missed a write that nobody holds |
 //! | `receive` | an owner takes what was held for it |
 //!
 //! What always holds: a hint is the very write that was minted; it goes when an owner that it is for has it on its
@@ -14,6 +16,8 @@
 //!
 //! This room does not choose stand-ins and counts no answers: the coordinator does.
 
+mod behind;
+mod bisect;
 mod held;
 mod keep;
 mod ledger;
@@ -26,6 +30,7 @@ pub use ledger::{HintBudget, HintStats};
 
 use crate::storage::JobId;
 use alloc::collections::BTreeMap;
+use behind::Behind;
 use ledger::Ledger;
 use receive::Receiving;
 use replay::Replays;
@@ -34,6 +39,7 @@ use replay::Replays;
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
     pub(crate) ledger: Ledger,
+    pub(crate) behind: Behind,
     replays: Replays,
     receiving: Receiving,
     /// Pages that were asked for, and by whom.

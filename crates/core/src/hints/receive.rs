@@ -62,7 +62,8 @@ impl Shard {
             left: writes.len(),
             lsn: Lsn(0),
         };
-        if !owner || full || writes.is_empty() {
+        let strays = writes.iter().any(|write| Slot::of(&write.key) != slot);
+        if !owner || full || strays || writes.is_empty() {
             return self.answer_delivery(from, op, receipt, cx);
         }
         self.hints.receiving.open.insert((from, op), receipt);

@@ -3,14 +3,19 @@
 //! Nothing here needs to be remembered: what is delivered goes from the store write by write, so that a walk over what
 //! is left goes on where the last one stopped, also after a restart. An answer that never comes only delays.
 
-use super::{HintTask, held::Held};
+use super::{
+    HintTask,
+    bisect::{Cursor, Progress},
+    held::Held,
+};
 use crate::{
+    canary::Canary,
     ids::{Dot, MemberNumber},
-    limits::{DELIVERED_WRITES, DELIVERY_BYTES, DELIVERY_TIMEOUT_MS, HINT_PAGE_BYTES, HINT_REST_MS},
+    limits::{DELIVERED_WRITES, DELIVERY_BYTES, DELIVERY_TIMEOUT_MS, HINT_REST_MS},
     message::{Body, Delivered, OpId},
     shard::{Context, Shard},
     slot::Slot,
-    storage::{Page, PageEnd, PageLimit, Storage},
+    storage::{Page, Storage},
     version::Write,
 };
 use alloc::{
@@ -37,10 +42,12 @@ pub(super) struct Replays {
     walks: BTreeMap<MemberNumber, Walk>,
     deliveries: BTreeMap<OpId, Delivery>,
     named: u64,
-    /// Where counting goes on; `None` while nothing is being read for it.
+    /// A page is being read for counting.
     counting: bool,
-    /// The key behind which counting goes on.
-    counted: Option<Bytes>,
+    /// How far the slot is counted that is being counted.
+    counted: Cursor,
+    /// The disk did not answer: counting rests.
+    count_rests_until_ms: u64,
 }
 
 /// The walk over what is held for one owner.
@@ -48,8 +55,12 @@ pub(super) struct Replays {
 struct Walk {
     /// The slot that is walked over.
     slot: Option<Slot>,
-    /// The last key of it that was read.
-    after: Option<Bytes>,
+    /// How far it was read.
+    cursor: Cursor,
+    /// Something that is held for the owner was read in it.
+    fruitful: bool,
+    /// All of it was read.
+    done: bool,
     reading: bool,
     /// Writes of keys of `slot` that were read and not sent.
     queue: VecDeque<Write>,
@@ -62,13 +73,22 @@ impl Default for Walk {
     fn default() -> Walk {
         Walk {
             slot: None,
-            after: None,
+            cursor: Cursor::default(),
+            fruitful: false,
+            done: false,
             reading: false,
             queue: VecDeque::new(),
             unanswered_bytes: 0,
             credit_bytes: FIRST_CREDIT_BYTES,
             rests_until_ms: 0,
         }
+    }
+}
+
+impl Walk {
+    /// Whether all that was read is sent, the credit goes further, and there is a slot to read.
+    fn has_room(&self) -> bool {
+        self.queue.is_empty() && self.slot.is_some() && self.unanswered_bytes < self.credit_bytes
     }
 }
 
@@ -102,46 +122,43 @@ impl Shard {
     /// Reads on in the slots that hold something since before the start.
     fn count_hints<S: Storage>(&mut self, cx: &mut Context<'_, S>) {
         let Some(slot) = self.hints.ledger.next_uncounted() else { return };
-        if !self.hints.replays.counting {
-            self.hints.replays.counting = true;
-            let after = self.hints.replays.counted.clone();
-            self.read_hints(slot, after, Reader::Ledger, cx);
+        let replays = &mut self.hints.replays;
+        if !replays.counting && replays.count_rests_until_ms <= cx.now.mono_ms {
+            replays.counting = true;
+            let (after, limit) = replays.counted.next();
+            let job = cx.store.page(slot.hints(), after, limit);
+            self.hints.pages.insert(job, Reader::Ledger);
         }
-    }
-
-    fn read_hints<S: Storage>(
-        &mut self,
-        slot: Slot,
-        after: Option<Bytes>,
-        reader: Reader,
-        cx: &mut Context<'_, S>,
-    ) {
-        let limit = PageLimit { records: DELIVERED_WRITES, bytes: HINT_PAGE_BYTES };
-        let job = cx.store.page(slot.hints(), after, limit);
-        self.hints.pages.insert(job, reader);
     }
 
     /// Hints of a slot that were read. False: nobody of this room asked for them.
     pub(crate) fn hints_read<S: Storage>(&mut self, page: &Page, cx: &mut Context<'_, S>) -> bool {
         let Some(reader) = self.hints.pages.remove(&page.job) else { return false };
         match reader {
-            Reader::Ledger => self.hints_counted(page),
+            Reader::Ledger => {
+                self.hints_counted(page, cx.now.mono_ms);
+                self.count_hints(cx);
+            }
             Reader::Walk(target) => self.walked(target, page, cx),
         }
         true
     }
 
-    fn hints_counted(&mut self, page: &Page) {
+    fn hints_counted(&mut self, page: &Page, now_ms: u64) {
         let slot = page.slot.of_keys();
         let replays = &mut self.hints.replays;
         replays.counting = false;
+        let (records, progress) = replays.counted.read(page);
         // What is damaged is held for nobody; the owners repair each other.
-        let held = page.records.iter().filter_map(|(_, record)| Held::decode(record.clone()).ok());
+        let held = records.iter().filter_map(|(_, record)| Held::decode(record.clone()).ok());
         held.for_each(|held| held.hints.iter().for_each(|hint| self.hints.ledger.add(slot, hint)));
-        replays.counted = page.records.last().map(|(key, _)| key.clone()).or(replays.counted.take());
-        if page.result != Ok(PageEnd::More) {
-            replays.counted = None;
-            self.hints.ledger.counted(slot);
+        match progress {
+            Progress::More => {}
+            Progress::Retry => replays.count_rests_until_ms = now_ms + HINT_REST_MS,
+            Progress::Done => {
+                replays.counted = Cursor::default();
+                self.hints.ledger.counted(slot);
+            }
         }
     }
 
@@ -161,7 +178,12 @@ impl Shard {
             return;
         }
         if !walk.queue.is_empty() {
-            return self.deliver(target, slot, cx);
+            self.deliver(target, slot, cx);
+            // Slots may hold few hints each: the next one is read while these are under way.
+            if self.hints.replays.walks.get(&target).is_some_and(Walk::has_room) {
+                self.walk(target, cx);
+            }
+            return;
         }
         if walk.slot.is_none() && walk.unanswered_bytes > 0 {
             // The next walk would meet what is under way.
@@ -169,46 +191,66 @@ impl Shard {
         }
         walk.slot = Some(slot);
         walk.reading = true;
-        let after = walk.after.clone();
-        self.read_hints(slot, after, Reader::Walk(target), cx);
+        let (after, limit) = walk.cursor.next();
+        let job = cx.store.page(slot.hints(), after, limit);
+        self.hints.pages.insert(job, Reader::Walk(target));
     }
 
     /// A page of the walk for an owner.
     fn walked<S: Storage>(&mut self, target: MemberNumber, page: &Page, cx: &mut Context<'_, S>) {
         let slot = page.slot.of_keys();
+        let Some(walk) = self.hints.replays.walks.get_mut(&target) else { return };
+        walk.reading = false;
+        if walk.slot != Some(slot) {
+            // It began anew, under a new layout.
+            return self.walk(target, cx);
+        }
+        let (records, progress) = walk.cursor.read(page);
+        let owners = self.layout.owners(slot);
         let mut strays = Vec::new();
-        let mut writes = Vec::new();
-        for (key, record) in &page.records {
+        for (key, record) in records {
             let Ok(held) = Held::decode(record.clone()) else { continue };
-            let owners = self.layout.owners(slot);
             if held.hints.iter().any(|hint| hint.targets.iter().any(|target| !owners.contains(target))) {
+                walk.fruitful = true;
                 strays.push(key.clone());
             } else {
                 let ours = held.hints.into_iter().filter(|hint| hint.targets.contains(&target));
-                writes.extend(ours.map(|hint| hint.write));
+                walk.queue.extend(ours.map(|hint| hint.write));
             }
         }
-        let after = page.records.last().map(|(key, _)| key.clone());
-        let next =
-            Slot::new(slot.number() + 1).and_then(|next| self.hints.ledger.slot_for(target, Some(next)));
-        let Some(walk) = self.hints.replays.walks.get_mut(&target) else { return };
-        walk.reading = false;
-        walk.queue.extend(writes);
-        walk.after = after;
-        if page.result != Ok(PageEnd::More) {
-            walk.after = None;
-            if walk.queue.is_empty() {
-                walk.slot = next;
+        walk.fruitful |= !walk.queue.is_empty();
+        match progress {
+            Progress::More => {}
+            Progress::Retry => walk.rests_until_ms = cx.now.mono_ms + HINT_REST_MS,
+            Progress::Done => {
+                walk.done = true;
+                let lost = walk.cursor.damaged && !walk.fruitful;
+                if lost {
+                    self.hints.ledger.give_up(target, slot);
+                    self.hints.behind.note(slot, &[target], self.layout.owners(slot));
+                }
+                self.leave_slot(target, slot, cx.now.mono_ms);
             }
-        }
-        if walk.slot.is_none() {
-            // All of it was seen once: what is left was refused, or is not answered yet.
-            walk.rests_until_ms = cx.now.mono_ms + HINT_REST_MS;
         }
         for key in strays {
             self.with_hints(slot, key, HintTask::Retarget, cx);
         }
         self.walk(target, cx);
+    }
+
+    /// Goes to the next slot if all of this one was read and sent. Behind the last one the owner rests: what is left was
+    /// refused, or is not answered yet.
+    fn leave_slot(&mut self, target: MemberNumber, slot: Slot, now_ms: u64) {
+        let next = Slot::new(slot.number() + 1);
+        let next = next.and_then(|next| self.hints.ledger.slot_for(target, Some(next)));
+        let Some(walk) = self.hints.replays.walks.get_mut(&target) else { return };
+        if !walk.done || !walk.queue.is_empty() {
+            return;
+        }
+        (walk.slot, walk.cursor, walk.fruitful, walk.done) = (next, Cursor::default(), false, false);
+        if next.is_none() {
+            walk.rests_until_ms = now_ms + HINT_REST_MS;
+        }
     }
 
     /// Sends what was read, as far as the credit goes.
@@ -224,17 +266,16 @@ impl Shard {
                 writes.push(write);
             }
             walk.unanswered_bytes += bytes;
-            if walk.queue.is_empty() && walk.after.is_none() {
-                walk.slot = Slot::new(slot.number() + 1)
-                    .and_then(|next| self.hints.ledger.slot_for(target, Some(next)));
-                if walk.slot.is_none() {
-                    walk.rests_until_ms = cx.now.mono_ms + HINT_REST_MS;
-                }
-            }
+            self.leave_slot(target, slot, cx.now.mono_ms);
             let op = self.name_delivery();
             let names = writes.iter().map(|write| (write.key.clone(), write.dot)).collect();
             let delivery = Delivery { target, slot, sent_ms: cx.now.mono_ms, bytes, writes: names };
             self.hints.replays.deliveries.insert(op, delivery);
+            if self.config.canary.is(Canary::HintDroppedWhenSent) {
+                for write in &writes {
+                    self.with_hints(slot, write.key.clone(), HintTask::Delivered(write.dot, target), cx);
+                }
+            }
             if target == self.config.me {
                 self.take_delivery(target, op, slot, writes, cx);
             } else {
@@ -260,7 +301,8 @@ impl Shard {
     ) {
         let Some(delivery) = self.take_unanswered(op, from) else { return };
         if let Some(walk) = self.hints.replays.walks.get_mut(&from) {
-            walk.credit_bytes = credit_bytes as usize;
+            // A credit of nothing would never be answered, and so never grow.
+            walk.credit_bytes = (credit_bytes as usize).max(1);
             if verdicts.contains(&Delivered::Refused) {
                 walk.rests_until_ms = cx.now.mono_ms + HINT_REST_MS;
             }
@@ -314,5 +356,7 @@ impl Shard {
             *walk = Walk { reading: walk.reading, ..Walk::default() };
         }
         self.hints.receiving.clear();
+        let layout = &self.layout;
+        self.hints.behind.retain(|target, slot| layout.owners(slot).contains(&target));
     }
 }

@@ -10,6 +10,7 @@ mod repair;
 mod write;
 
 pub(crate) use durable::{Waiter, Waiting};
+pub(crate) use write::overtaken;
 
 use crate::{
     canary::Canary,
@@ -37,6 +38,8 @@ use bytes::Bytes;
 pub(crate) enum Task {
     /// The own coordinator mints a write.
     Mint(OpId),
+    /// The own coordinator mints as a stand-in: what did this server mint as an owner, before?
+    MintAside(OpId),
     /// The own coordinator reads.
     Read(OpId),
     /// The own coordinator found the own replica behind.
@@ -63,7 +66,12 @@ impl Task {
     /// The other server behind it, and its operation; `None` for the own coordinator's.
     fn asker(&self) -> Option<(MemberNumber, Option<OpId>)> {
         match self {
-            Task::Mint(_) | Task::Read(_) | Task::Mend(..) | Task::Explain(_) | Task::Exchange(_) => None,
+            Task::Mint(_)
+            | Task::MintAside(_)
+            | Task::Read(_)
+            | Task::Mend(..)
+            | Task::Explain(_)
+            | Task::Exchange(_) => None,
             Task::TakeWrite(from, op, _)
             | Task::AnswerRead(from, op, ..)
             | Task::AnswerProbe(from, op)
@@ -211,6 +219,10 @@ impl Shard {
         match task {
             Task::Exchange(task) => self.exchange_task(slot, key, *task, current, cx),
             Task::Mint(op) => self.mint_write(op, slot, key, current, cx),
+            Task::MintAside(op) => {
+                let past = self.past_as_owner(slot, &current.record, cx.store);
+                self.with_hints(slot, key, HintTask::Mint(op, past), cx);
+            }
             Task::Read(op) => self.read_own(op, current, cx),
             Task::Mend(op, records) => self.mend_own(op, slot, key, records, current, cx),
             Task::Explain(op) => self.explained(op, self.config.me, Some(current.record), current.probe, cx),
@@ -244,7 +256,7 @@ impl Shard {
         }
         match task {
             Task::Exchange(task) => self.exchange_refused(slot, *task, error, cx),
-            Task::Mint(op) => self.mint_refused(op, error, cx),
+            Task::Mint(op) | Task::MintAside(op) => self.mint_refused(op, error, cx),
             Task::Read(op) => self.read_failed(op, self.config.me, cx),
             Task::Mend(op, _) => {
                 if let Some(op) = op {
@@ -348,7 +360,7 @@ impl Shard {
         let lines = stored(slot).unwrap_or_default();
         match slot.keeps_hints() {
             true => lines,
-            false => stored(slot.hints()).map_or(lines, |hints| lines.with_hints(self.actor, &hints)),
+            false => stored(slot.hints()).map_or(lines, |hints| lines.beside(self.actor, &hints)),
         }
     }
 

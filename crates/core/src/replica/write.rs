@@ -33,11 +33,14 @@ impl Shard {
             return self.write_overtaken(op, by, cx);
         }
         let before = self.before(slot, &key, &current);
-        let Some((mint, existed)) = self.mint_over(op, slot, &key, &mut current.record, cx) else { return };
+        let lines = self.lines(slot, cx.store);
+        let Some((mint, existed)) = self.mint_over(op, slot, &lines, &key, &mut current.record, cx) else {
+            return;
+        };
         let Ok(lsn) = self.keep(slot, &key, &before, &current.record, cx) else {
             return self.write_rejected(op, Rejected::RecordTooLarge, cx);
         };
-        self.write_minted(op, Minted { write: mint.write, reply: mint.reply, lsn }, existed, cx);
+        self.write_minted(op, Minted { write: mint.write, reply: mint.reply, lsn, held: false }, existed, cx);
     }
 
     /// Mints the write of an operation over what is known of the key at a place: the slot, or its slot for hints. Whether
@@ -46,6 +49,7 @@ impl Shard {
         &mut self,
         op: OpId,
         place: Slot,
+        lines: &SlotLines,
         key: &Bytes,
         record: &mut version::Record,
         cx: &mut Context<'_, S>,
@@ -54,7 +58,6 @@ impl Shard {
             self.write_rejected(op, reason, cx);
             return None;
         }
-        let lines = self.lines(place, cx.store);
         let Some(clock) = self.clock.mint(cx.now) else {
             self.write_rejected(op, Rejected::NotReady, cx);
             return None;
@@ -69,7 +72,7 @@ impl Shard {
         };
         let payload = write.payload.clone();
         let existed = record.plain(cx.now.wall_ms).is_some();
-        let input = MintInput { key, me, lines: &lines, clock, intent, payload, epoch, canary };
+        let input = MintInput { key, me, lines, clock, intent, payload, epoch, canary };
         match version::mint(record, input) {
             Ok(mint) => Some((mint, existed)),
             Err(error) => {
@@ -80,7 +83,7 @@ impl Shard {
     }
 
     /// The first round of a write that is about to be written once more.
-    fn first_round(&mut self, op: OpId) -> Option<&Write> {
+    pub(crate) fn first_round(&mut self, op: OpId) -> Option<&Write> {
         match &self.operations.get(op)?.kind {
             Kind::Write(write) => write.minted.as_ref().map(|minted| &minted.write),
             _ => None,
@@ -199,7 +202,11 @@ impl Shard {
 /// Whether a write that had seen this plain one has already taken its place here; the inner dot is that one's, if it
 /// is a plain write that is known. Nothing may be written on its behalf: it can have been overwritten in its turn
 /// where this server does not know it yet.
-fn overtaken(first: &Write, record: &version::Record, me: crate::ids::Actor) -> Option<Option<Dot>> {
+pub(crate) fn overtaken(
+    first: &Write,
+    record: &version::Record,
+    me: crate::ids::Actor,
+) -> Option<Option<Dot>> {
     let heir = record.versions.iter().find(|version| version.ctx.contains(first.dot));
     if let Some(heir) = heir {
         return Some((heir.kind == version::Kind::Register).then_some(heir.dot));

@@ -76,7 +76,7 @@ impl Shard {
             }
             Body::Hint { op, targets, write } => {
                 let task = HintTask::Keep(from, op, targets, write.clone());
-                if self.stands_in(slot) {
+                if self.stands_in(slot) && Slot::of(&write.key) == slot {
                     self.with_hints(slot, write.key, task, cx);
                 } else {
                     self.refuse(slot.hints(), Task::Hint(Box::new(task)), LoadError::Io, cx);

@@ -17,7 +17,7 @@ use crate::{
         operation::{Members, Operations, Origin},
     },
     exchange::{self, tend::Tending},
-    hints::Hints,
+    hints::{HintStats, Hints},
     hlc::{Hlc, Now},
     ids::{Actor, Epoch, MemberNumber},
     layout::Layout,
@@ -239,13 +239,23 @@ impl Shard {
 
     /// Numbers for metrics.
     pub fn stats(&self) -> ShardStats {
-        let hints = self.hints.ledger.stats();
+        let hints = HintStats { behind: self.hints.behind.len() as u64, ..self.hints.ledger.stats() };
         ShardStats {
             operations: self.operations.len(),
             loading: self.parked.len(),
             hints,
             exchange: self.exchange_stats(),
         }
+    }
+
+    /// Slots in which an owner has missed a write that nobody holds for it, as far as this shard knows.
+    pub fn slots_behind(&self) -> impl Iterator<Item = (MemberNumber, Slot)> + '_ {
+        self.hints.behind.iter()
+    }
+
+    /// The owner has been told that it is behind in a slot.
+    pub fn told_behind(&mut self, owner: MemberNumber, slot: Slot) {
+        self.hints.behind.told(owner, slot);
     }
 
     /// A slot of this shard: messages about no slot name it, so that the answer comes back here.

@@ -70,13 +70,14 @@ impl SlotLines {
         self.used = self.used.max(counter);
     }
 
-    /// These lines, and what the same server remembers of the slot as a stand-in.
-    pub fn with_hints(mut self, me: Actor, hints: &SlotLines) -> SlotLines {
-        self.time_floor = self.time_floor.max(hints.time_floor);
-        if hints.used(me) > 0 {
+    /// These lines, and what the same server remembers of the slot in its other role: as a stand-in beside an owner, or
+    /// as an owner of before beside a stand-in. All that it minted there may be alive where this role does not see it.
+    pub fn beside(mut self, me: Actor, other: &SlotLines) -> SlotLines {
+        self.time_floor = self.time_floor.max(other.time_floor).max(other.refuse).max(other.collect);
+        if other.used(me) > 0 {
             self.take_actor(me);
-            self.used = self.used.max(hints.used);
-            self.gone = self.gone.max(hints.gone);
+            self.used = self.used.max(other.used);
+            self.gone = self.gone.max(other.used);
         }
         self
     }

@@ -34,6 +34,8 @@ pub struct Memory {
     pub instant: bool,
     /// Lookups that the disk still owes, with what it will answer; the oldest first.
     pub jobs: VecDeque<Loaded>,
+    /// So many pages are still answered with an error of the disk.
+    pub failing_pages: u32,
     next_job: u64,
 }
 
@@ -68,11 +70,17 @@ impl Memory {
         self.unknown.insert(slot);
     }
 
-    fn ask_disk(&mut self, record: Bytes) -> Lookup {
+    /// Keys that are not in their slot.
+    pub fn strays(&self) -> Vec<Vec<u8>> {
+        let names = self.records.keys().chain(self.tables.keys());
+        names.filter(|(slot, key)| slot.of_keys() != Slot::of(key)).map(|(_, key)| key.clone()).collect()
+    }
+
+    fn ask_disk(&mut self, found: Result<Bytes, LoadError>) -> Lookup {
         self.next_job += 1;
         let job = JobId(self.next_job);
         let probe = Probe { tables_read: 1, disk_reads: 1, ..Probe::default() };
-        let result = Ok(Some(Found { record, lsn: Lsn(0), probe }));
+        let result = found.map(|record| Some(Found { record, lsn: Lsn(0), probe }));
         self.jobs.push_back(Loaded::Record(LoadedRecord { job, result, probe }));
         Lookup::Job(job)
     }
@@ -83,17 +91,13 @@ impl Storage for Memory {
         let probe = Probe { memtable: true, ..Probe::default() };
         let name = (slot, key.to_vec());
         if self.damaged.contains(&name) {
-            self.next_job += 1;
-            let job = JobId(self.next_job);
-            let result = Err(LoadError::Damaged);
-            self.jobs.push_back(Loaded::Record(LoadedRecord { job, result, probe }));
-            return Lookup::Job(job);
+            return self.ask_disk(Err(LoadError::Damaged));
         }
         if let Some((record, lsn)) = self.records.get(&name) {
             return Lookup::Hit(Found { record: record.clone(), lsn: *lsn, probe });
         }
         match self.tables.get(&name).cloned() {
-            Some(record) => self.ask_disk(record),
+            Some(record) => self.ask_disk(Ok(record)),
             None => Lookup::Miss(Probe::default()),
         }
     }
@@ -113,20 +117,22 @@ impl Storage for Memory {
             found.insert(key.clone(), record.clone());
         }
         found.retain(|key, _| above(key));
-        let bad =
-            self.damaged.iter().filter(|(of, key)| *of == slot && above(key)).map(|(_, key)| key).next();
-        if let Some(bad) = bad {
-            let before = found.range(..bad.clone()).take(limit.records);
-            let records = before.map(|(key, record)| (key.clone().into(), record.clone())).collect();
-            let result = Err(LoadError::Damaged);
-            self.jobs.push_back(Loaded::Page(Page { job, slot, records, result }));
-            return job;
+        let bad = self.damaged.iter().find(|(of, key)| *of == slot && above(key));
+        let mut result = None;
+        if let Some((_, bad)) = bad {
+            found.split_off(bad);
+            result = (found.len() < limit.records).then_some(Err(LoadError::Damaged));
         }
-        let more = found.len() > limit.records;
+        if self.failing_pages > 0 {
+            self.failing_pages -= 1;
+            (found, result) = (BTreeMap::new(), Some(Err(LoadError::Io)));
+        }
+        let more = bad.is_some() || found.len() > limit.records;
         let records =
             found.into_iter().take(limit.records).map(|(key, record)| (key.into(), record)).collect();
         let end = if more { PageEnd::More } else { PageEnd::Done };
-        self.jobs.push_back(Loaded::Page(Page { job, slot, records, result: Ok(end) }));
+        let result = result.unwrap_or(Ok(end));
+        self.jobs.push_back(Loaded::Page(Page { job, slot, records, result }));
         job
     }
 

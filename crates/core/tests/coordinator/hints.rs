@@ -14,16 +14,16 @@ use clockwise_core::{
     slot::Slot,
 };
 
-const SLOPPY: Level = Level { need: Need::Quorum, strict: false };
+pub const SLOPPY: Level = Level { need: Need::Quorum, strict: false };
 const STRICT: Level = Level { need: Need::Quorum, strict: true };
 
-struct Five {
-    cluster: Cluster,
-    owners: Vec<u32>,
-    others: Vec<u32>,
+pub struct Five {
+    pub cluster: Cluster,
+    pub owners: Vec<u32>,
+    pub others: Vec<u32>,
 }
 
-fn five() -> Five {
+pub fn five() -> Five {
     let cluster = Cluster::new(5, 3, Canary::None);
     let layout = cluster.servers[0].shard.layout();
     let slot = Slot::of(b"k");
@@ -33,7 +33,7 @@ fn five() -> Five {
 }
 
 /// A stopped server is back: its links come up again.
-fn back(cluster: &mut Cluster, number: u32) {
+pub fn back(cluster: &mut Cluster, number: u32) {
     cluster.servers[number as usize - 1].up = true;
     for other in 1..=cluster.servers.len() as u32 {
         if other != number && cluster.servers[other as usize - 1].up {
@@ -43,11 +43,11 @@ fn back(cluster: &mut Cluster, number: u32) {
     }
 }
 
-fn held(cluster: &Cluster, number: u32) -> u64 {
+pub fn held(cluster: &Cluster, number: u32) -> u64 {
     cluster.servers[number as usize - 1].shard.stats().hints.held
 }
 
-fn all_held(cluster: &Cluster) -> u64 {
+pub fn all_held(cluster: &Cluster) -> u64 {
     (1..=cluster.servers.len() as u32).map(|number| held(cluster, number)).sum()
 }
 
@@ -56,7 +56,7 @@ fn as_stand_in(answer: &WriteAnswer) -> Vec<u32> {
 }
 
 /// Lets ticks pass, with every server's disk answering.
-fn pass(cluster: &mut Cluster, ms: u64) {
+pub fn pass(cluster: &mut Cluster, ms: u64) {
     for _ in 0..ms / 10 {
         cluster.pass(10);
         for number in 1..=cluster.servers.len() as u32 {

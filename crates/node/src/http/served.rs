@@ -93,7 +93,7 @@ fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
 type Read = fn(&ShardNumbers) -> Value;
 
 /// Numbers that every shard has.
-const SHARD_NUMBERS: [(&str, &str, Read); 22] = [
+const SHARD_NUMBERS: [(&str, &str, Read); 24] = [
     ("clients", "Client connections", |shard| gauge(shard.clients)),
     ("operations", "Operations in flight", |shard| gauge(shard.operations)),
     ("loading", "Operations that wait for a read from disk", |shard| gauge(shard.loading)),
@@ -109,6 +109,10 @@ const SHARD_NUMBERS: [(&str, &str, Read); 22] = [
         Value::Counter(shard.hints_refused)
     }),
     ("hints_taken", "Writes taken from stand-ins", |shard| Value::Counter(shard.hints_taken)),
+    ("hints_lost", "Held writes that were damaged on the disk", |shard| Value::Counter(shard.hints_lost)),
+    ("hint_slots_behind", "Slots of which an owner missed something that nobody holds", |shard| {
+        gauge(shard.hint_slots_behind)
+    }),
     ("links_up", "Links to other servers that are up", |shard| gauge(shard.links_up)),
     ("links_wanted", "Links to other servers that there should be", |shard| gauge(shard.links_wanted)),
     ("live_keys", "Keys with a live version, replicas among them", |shard| gauge(shard.live_keys)),

@@ -149,6 +149,10 @@ pub struct ShardNumbers {
     pub hints_refused: u64,
     /// Taken from stand-ins, as an owner.
     pub hints_taken: u64,
+    /// Damaged on the disk.
+    pub hints_lost: u64,
+    /// Slots of which an owner has missed something that nobody holds.
+    pub hint_slots_behind: u64,
     /// Anti-entropy, by name.
     pub exchange: Vec<(&'static str, u64)>,
     /// Client connections.
@@ -320,6 +324,8 @@ impl ShardMetrics {
             hints_delivered: gauges.shard.hints.delivered,
             hints_refused: gauges.shard.hints.refused,
             hints_taken: gauges.shard.hints.taken,
+            hints_lost: gauges.shard.hints.lost,
+            hint_slots_behind: gauges.shard.hints.behind,
             exchange: exchange_numbers(&gauges.shard.exchange),
             clients: self.clients.get(),
             links_up: self.links_up.get(),

@@ -11,6 +11,7 @@ mod damage;
 mod dev;
 mod disk;
 mod harness;
+mod hints;
 mod identity;
 mod kill_all;
 mod kill_one;

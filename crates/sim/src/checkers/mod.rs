@@ -138,6 +138,7 @@ impl<'a> Case<'a> {
 
     /// Whether an operation, if it succeeds, does so at a majority of the owners: a stand-in is none.
     fn at_majority(&self, operation: &Operation) -> bool {
+        // Two majorities that stand-ins helped to make need not have an owner in common.
         let owners_only = operation.level.strict || !self.stand_ins;
         owners_only && operation.level.need.of(self.owners) > self.owners / 2
     }

@@ -17,7 +17,7 @@ fn lab(canary: Canary) -> Lab {
 
 impl Lab {
     /// What the owners hold, without a read.
-    fn held(&mut self) -> Vec<Record> {
+    fn records_held(&mut self) -> Vec<Record> {
         let level = Level { need: Need::All, strict: true };
         match self.ask(1, Op::Explain, level, None) {
             Some(Answer::Explained(held)) => held.into_iter().filter_map(|(_, record)| record).collect(),
@@ -26,7 +26,7 @@ impl Lab {
     }
 
     fn all_hold_the_same(&mut self) -> bool {
-        let held = self.held();
+        let held = self.records_held();
         held.len() == 3 && held.iter().all(|record| *record == held[0])
     }
 }
@@ -55,7 +55,7 @@ fn a_server_that_was_away_gets_writes_and_deletes() {
     lab.wait_ms(ROUND_MS);
     for key in keys {
         lab.use_key(key);
-        assert!(lab.all_hold_the_same(), "{key}: {:?}", lab.held());
+        assert!(lab.all_hold_the_same(), "{key}: {:?}", lab.records_held());
     }
 }
 
@@ -89,7 +89,7 @@ fn an_exchange_that_races_writes_loses_nothing() {
     }
     let last = lab.set(2, QUORUM);
     lab.wait_ms(ROUND_MS);
-    assert!(lab.all_hold_the_same(), "{:?}", lab.held());
+    assert!(lab.all_hold_the_same(), "{:?}", lab.records_held());
     assert_eq!(lab.values(3, Level { need: Need::One, strict: false }), [last]);
 }
 
@@ -112,12 +112,12 @@ fn the_damaged_block_with_the_newest_record_is_fetched_from_others() {
     for key in keys {
         lab.use_key(key);
         // Nobody reads; asking what is held meets the damage.
-        assert_eq!(lab.held().len(), 2, "the copy of s3 is damaged");
+        assert_eq!(lab.records_held().len(), 2, "the copy of s3 is damaged");
     }
     lab.wait_ms(3 * ROUND_MS);
     for key in keys {
         lab.use_key(key);
-        assert!(lab.all_hold_the_same(), "{key}: {:?}", lab.held());
+        assert!(lab.all_hold_the_same(), "{key}: {:?}", lab.records_held());
     }
     // A blind write there does not take the name of one that was lost.
     for key in keys {

@@ -2,9 +2,11 @@
 
 mod blind;
 mod clocks;
+mod disks;
 mod dynamo;
 mod epochs;
 mod exchange;
+mod hints;
 mod levels;
 mod membership;
 mod names;

@@ -58,7 +58,7 @@ impl Driver {
             self.step();
             self.wait()?;
         }
-        let put = Mutation::Put { key, record: value, live: 0 };
+        let put = Mutation::Put { key, record: value, live: 0, sums: &[] };
         let lsn = self.engine.apply(Slot::of(key), &[put]);
         self.count()?;
         Ok(lsn)
