@@ -256,6 +256,8 @@ pub enum Body {
         /// How many bytes the receiver takes unanswered from now on.
         credit_bytes: u32,
     },
+    /// The receiver, which owns the message's slot, has missed a write there that nobody holds for it.
+    Behind,
     /// The message named an older layout; nothing was applied. Here is the newer one.
     StaleEpoch {
         /// The operation that was refused, if it named one.

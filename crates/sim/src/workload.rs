@@ -8,6 +8,9 @@ use bytes::Bytes;
 use clockwise_core::request::{Level, Need};
 use fastrand::Rng;
 
+/// Plain keys where there are many.
+const MANY: usize = 60;
+
 /// How often each class of keys is used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Shares {
@@ -15,6 +18,8 @@ pub(crate) struct Shares {
     pub(crate) shared: [u32; 5],
     /// Weight of a client's own keys.
     pub(crate) own: u32,
+    /// Many plain keys instead of a few: then many writes are the last one of their key, and nothing excuses their loss.
+    pub(crate) many_plain: bool,
 }
 
 /// The classes of keys that all clients use.
@@ -46,7 +51,11 @@ pub(crate) enum Intent {
 pub(crate) fn shared_keys(phase: u32, shares: &Shares, rng: &mut Rng) -> Vec<Key> {
     let mut keys = Vec::new();
     for (class, weight) in SHARED.into_iter().zip(shares.shared) {
-        let count = if weight == 0 { 0 } else { rng.usize(2..=4) };
+        let count = match weight {
+            0 => 0,
+            _ if shares.many_plain && class == Class::Plain => MANY,
+            _ => rng.usize(2..=4),
+        };
         for index in 0..count {
             let tag = rng.u32(..);
             let name = Bytes::from(format!("{class:?}-{phase}-{index}-{tag:x}").to_lowercase());

@@ -24,6 +24,8 @@ use alloc::{
 };
 use bytes::Bytes;
 
+/// Slots that are told of in one tick.
+const BEHIND_AT_ONCE: usize = 64;
 /// Bytes that may be unanswered before an owner has said how many.
 const FIRST_CREDIT_BYTES: usize = 64 * 1024;
 
@@ -112,10 +114,22 @@ impl Shard {
         }
         self.count_hints(cx);
         self.give_up_deliveries(cx);
+        self.tell_behind(cx);
         let targets: Vec<MemberNumber> = self.hints.ledger.targets().map(|(target, _)| target).collect();
         self.hints.replays.walks.retain(|target, walk| walk.reading || targets.contains(target));
         for target in targets {
             self.walk(target, cx);
+        }
+    }
+
+    /// Tells owners that are back in which slots they have missed what nobody holds for them. Should that be lost, the
+    /// exchange finds it by itself, later.
+    fn tell_behind<S: Storage>(&mut self, cx: &mut Context<'_, S>) {
+        let live = self.hints.behind.iter().filter(|(owner, _)| self.liveness.is_live(*owner));
+        let told: Vec<(MemberNumber, Slot)> = live.take(BEHIND_AT_ONCE).collect();
+        for (owner, slot) in told {
+            self.hints.behind.told(owner, slot);
+            self.send(owner, Some(slot), 0, Body::Behind, cx);
         }
     }
 

@@ -125,6 +125,11 @@ impl Shard {
             Body::StaleEpoch { op, layout } => self.told_newer(op, from, layout, cx),
             Body::NeedLayout { op } => self.asked_for_layout(op, from, message.slot, cx),
             Body::Layout { layout } => self.told_newer(None, from, layout, cx),
+            Body::Behind => {
+                if let Some(slot) = message.slot {
+                    self.on_slot_behind(slot);
+                }
+            }
             Body::Ping { sent_ms } => {
                 let body = Body::Pong { sent_ms, wall_ms: cx.now.wall_ms };
                 self.send(from, message.slot, 0, body, cx);

@@ -253,11 +253,6 @@ impl Shard {
         self.hints.behind.iter()
     }
 
-    /// The owner has been told that it is behind in a slot.
-    pub fn told_behind(&mut self, owner: MemberNumber, slot: Slot) {
-        self.hints.behind.told(owner, slot);
-    }
-
     /// A slot of this shard: messages about no slot name it, so that the answer comes back here.
     fn own_slot(&self) -> Option<Slot> {
         (0..CELLS).find(|cell| cell % self.config.shards == self.config.shard).and_then(Slot::new)

@@ -1,6 +1,6 @@
 //! The Merkle tree of a slot, as sums that every write keeps up to date.
 //!
-//! A record's **item** is its digest ([`DigestKey::digest`]), a function of (slot, key, seen, mark). A slot's tree is a
+//! A record's **item** is its digest ([`DigestKey::digest`](crate::version::DigestKey::digest)), a function of (slot, key, seen, mark). A slot's tree is a
 //! short list of **sums**, each the sum of its items modulo 2^128: sums and not XOR, so that a pair of equal items does
 //! not vanish, and so that a change is `− old + new` whatever the rest is. Items of records with a version that does
 //! not expire are in the sum of a *leaf*, chosen by the hash of the key; all others in the sum of a *bucket*, chosen

@@ -46,6 +46,7 @@ const DELIVER: u8 = 19;
 const DELIVER_ACK: u8 = 20;
 const GOSSIP: u8 = 21;
 const EXCHANGE: u8 = 22;
+const BEHIND: u8 = 23;
 
 /// The byte that names what is said. Numbers are never used again for another body.
 pub(super) fn kind(body: &Body) -> u8 {
@@ -67,6 +68,7 @@ pub(super) fn kind(body: &Body) -> u8 {
         Body::CountAck { .. } => COUNT_ACK,
         Body::Ping { .. } => PING,
         Body::Exchange(_) => EXCHANGE,
+        Body::Behind => BEHIND,
         Body::Pong { .. } => PONG,
         Body::Hint { .. } => HINT,
         Body::Deliver { .. } => DELIVER,
@@ -213,6 +215,7 @@ pub(super) fn decode(kind: u8, reader: &mut Reader) -> Result<Body, Malformed> {
         COUNT => decode_count(reader)?,
         COUNT_ACK => Body::CountAck { op: get_op(reader)?, keys: reader.u64()? },
         EXCHANGE => Body::Exchange(get_exchange(reader)?),
+        BEHIND => Body::Behind,
         PING => Body::Ping { sent_ms: reader.u64()? },
         PONG => Body::Pong { sent_ms: reader.u64()?, wall_ms: reader.u64()? },
         HINT => decode_hint(reader)?,

@@ -26,9 +26,9 @@ use clockwise_wire::peer::{Handshake, Hello, MAC_BYTES, Purpose};
 use fastrand::Rng;
 
 /// How many kinds of bodies there are.
-pub const KINDS: u8 = 22;
+pub const KINDS: u8 = 23;
 
-/// A message of this kind, 0 to 20.
+/// A message of this kind, 0 to 22.
 pub fn message(rng: &mut Rng, kind: u8) -> Message {
     Message {
         epoch: Epoch(number(rng)),
@@ -108,7 +108,8 @@ fn body(rng: &mut Rng, kind: u8) -> Body {
             Body::DeliverAck { op, verdicts, credit_bytes: number(rng) as u32 }
         }
         19 => Body::Exchange(exchange(rng)),
-        20 => Body::Pong { sent_ms: number(rng), wall_ms: number(rng) },
+        20 => Body::Behind,
+        21 => Body::Pong { sent_ms: number(rng), wall_ms: number(rng) },
         _ => Body::Gossip(gossip::gossip(rng)),
     }
 }
