@@ -208,7 +208,7 @@ impl Plan {
             Mix::Layout => 5,
             Mix::StandIn => 5 + 2 * (seed % 2) as usize,
             // Where nobody stands in, plain writes at sloppy majorities promise more.
-            Mix::Clock if seed % 3 != 0 => 3,
+            Mix::Clock if !seed.is_multiple_of(3) => 3,
             _ => servers,
         };
         let fixed = matches!(mix, Mix::Layout | Mix::StandIn);
@@ -239,7 +239,7 @@ impl Plan {
             cold_per_mille: [0, 20, 300][rng.usize(0..3)],
             sync_us: [(200, 2_000), (1_000, 20_000)][rng.usize(0..2)],
             // Compared all the time, replicas are seldom so far apart that a plain write is beaten.
-            exchange: rng.bool() && (mix != Mix::Clock || seed % 3 == 0),
+            exchange: rng.bool() && (mix != Mix::Clock || seed.is_multiple_of(3)),
         }
     }
 }
@@ -280,7 +280,7 @@ fn style(mix: Mix, seed: u64, rng: &mut Rng) -> Style {
         drop_per_mille: match wild {
             true => rng.u32(0..30),
             // A replica that misses writes is what a slow clock's plain write is beaten over.
-            false if mix == Mix::Clock && seed % 3 != 0 => 60,
+            false if mix == Mix::Clock && !seed.is_multiple_of(3) => 60,
             false => 0,
         },
         double_per_mille: if wild { rng.u32(0..100) } else { 0 },
@@ -292,7 +292,7 @@ fn style(mix: Mix, seed: u64, rng: &mut Rng) -> Style {
 fn shares(mix: Mix, seed: u64, rng: &mut Rng) -> Shares {
     match mix {
         Mix::Layout => Shares { shared: [2, 1, 0, 2, 2], own: 1, many_plain: false },
-        Mix::Clock => Shares { shared: [1, 6, 1, 9, 1], own: 1, many_plain: seed % 3 != 0 },
+        Mix::Clock => Shares { shared: [1, 6, 1, 9, 1], own: 1, many_plain: !seed.is_multiple_of(3) },
         Mix::StandIn => Shares { shared: [8, 1, 2, 1, 2], own: 1, many_plain: false },
         _ => match rng.u32(0..4) {
             0 => Shares { shared: [0, 0, 0, 4, 3], own: 2, many_plain: false },
