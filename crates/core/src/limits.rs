@@ -86,6 +86,8 @@ pub const EXCHANGE_BYTES: usize = 256 * 1024;
 pub const EXCHANGE_RECORDS: usize = 64;
 /// Pause between two exchanges of a shard, in milliseconds.
 pub const EXCHANGE_PAUSE_MS: u64 = 100;
+/// The same while a shard has much to do, in milliseconds.
+pub const EXCHANGE_BUSY_PAUSE_MS: u64 = 4_000;
 /// An exchange in which nothing has moved for so long is given up, in milliseconds.
 pub const EXCHANGE_TIMEOUT_MS: u64 = 5_000;
 /// Bytes that an exchange of a shard may receive in a tick; a busy shard has an eighth.
@@ -95,7 +97,7 @@ pub const EXCHANGE_SAVED_BYTES: usize = 1024 * 1024;
 /// A slot whose sums are not known is compared key by key with each other owner, at most this often, in milliseconds.
 pub const EXCHANGE_WHOLE_MS: u64 = 60_000;
 /// Operations in flight per shard above which background work waits.
-pub const BUSY_OPERATIONS: usize = 512;
+pub const BUSY_OPERATIONS: usize = 4;
 /// Operations in flight per shard; more are refused before anything is done.
 pub const OPERATIONS: usize = 16_384;
 /// How often a strict read begins again at most, because something newer came to light while it was repairing.

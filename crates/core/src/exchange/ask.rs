@@ -6,8 +6,8 @@ use crate::{
     hlc::Now,
     ids::{Epoch, MemberNumber},
     limits::{
-        EXCHANGE_GROUP, EXCHANGE_PAUSE_MS, EXCHANGE_SAVED_BYTES, EXCHANGE_TICK_BYTES, EXCHANGE_TIMEOUT_MS,
-        EXCHANGE_WINDOW,
+        EXCHANGE_BUSY_PAUSE_MS, EXCHANGE_GROUP, EXCHANGE_PAUSE_MS, EXCHANGE_SAVED_BYTES, EXCHANGE_TICK_BYTES,
+        EXCHANGE_TIMEOUT_MS, EXCHANGE_WINDOW,
     },
     message::Body,
     outbox::Outbox,
@@ -159,7 +159,8 @@ impl Shard {
         self.note_time(cx.now);
         self.note_pairs();
         let now_ms = cx.now.mono_ms;
-        let share = if self.is_busy() { 8 } else { 1 };
+        let busy = self.is_busy();
+        let share = if busy { 8 } else { 1 };
         let asking = &mut self.exchange;
         asking.budget = (asking.budget + EXCHANGE_TICK_BYTES / share).min(EXCHANGE_SAVED_BYTES);
         if let Some(session) = &asking.session {
@@ -169,7 +170,8 @@ impl Shard {
                 self.exchange_on(cx);
             }
         } else if self.config.exchange && now_ms >= asking.next_ms {
-            asking.next_ms = now_ms + EXCHANGE_PAUSE_MS;
+            // While much is written, slots differ because writes are under way: to look at them all is work for nothing.
+            asking.next_ms = now_ms + if busy { EXCHANGE_BUSY_PAUSE_MS } else { EXCHANGE_PAUSE_MS };
             self.begin_exchange(cx);
         }
     }
