@@ -13,6 +13,7 @@
 //! | [`request`], [`message`], [`outbox`] | the values that enter and leave |
 //! | [`storage`] | what core needs of a storage engine |
 //! | [`tree`] | the Merkle tree of a slot, as sums |
+//! | [`exchange`] | owners compare what they hold, and fetch what they lack |
 //! | `replica` | the one door into storage: read, join, write one record |
 //! | [`hints`] | what a stand-in keeps for owners that are down |
 //! | `coordinator` | which replicas, how many answers, what to reply |

@@ -3,7 +3,7 @@
 
 use crate::{
     ids::{Lsn, MemberNumber},
-    limits::{DELIVERIES, OPERATIONS},
+    limits::DELIVERIES,
     message::{Body, Delivered, OpId, WriteVerdict},
     replica::{Current, Task, Waiter},
     shard::{Context, Shard},
@@ -17,10 +17,6 @@ use alloc::{collections::BTreeMap, vec::Vec};
 const IDLE_CREDIT_BYTES: u32 = 1024 * 1024;
 /// The same while there is much.
 const BUSY_CREDIT_BYTES: u32 = 64 * 1024;
-/// Operations in flight that are much.
-const BUSY_OPERATIONS: usize = 16;
-
-const _: () = assert!(BUSY_OPERATIONS < OPERATIONS);
 
 /// Deliveries of which not every write is judged.
 #[derive(Debug, Default)]
@@ -142,8 +138,7 @@ impl Shard {
         verdicts: Vec<Delivered>,
         cx: &mut Context<'_, S>,
     ) {
-        let busy = self.operations.len() >= BUSY_OPERATIONS;
-        let credit_bytes = if busy { BUSY_CREDIT_BYTES } else { IDLE_CREDIT_BYTES };
+        let credit_bytes = if self.is_busy() { BUSY_CREDIT_BYTES } else { IDLE_CREDIT_BYTES };
         if to == self.config.me {
             return self.delivery_answered(to, op, &verdicts, credit_bytes, cx);
         }
