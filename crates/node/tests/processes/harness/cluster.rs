@@ -35,7 +35,14 @@ impl TestCluster {
     }
 
     fn sharded(count: usize, shards: u16, flags: &[&str]) -> TestCluster {
-        let mut cluster = TestCluster {
+        let mut cluster = TestCluster::planned(count, shards, flags);
+        (0..count).for_each(|server| cluster.start(server, &[]));
+        cluster
+    }
+
+    /// Ports and folders for servers, none of which is started yet.
+    pub fn planned(count: usize, shards: u16, flags: &[&str]) -> TestCluster {
+        let cluster = TestCluster {
             ports: Ports::reserve(),
             folder: tempfile::tempdir().unwrap(),
             servers: (0..count).map(|_| None).collect(),
@@ -43,7 +50,6 @@ impl TestCluster {
             shards,
         };
         fs::write(cluster.folder.path().join("secret"), SECRET).unwrap();
-        (0..count).for_each(|server| cluster.start(server, &[]));
         cluster
     }
 

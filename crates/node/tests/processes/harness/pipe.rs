@@ -25,6 +25,12 @@ impl Pipe {
         Ok(Pipe { stream, parser: ReplyParser::new(), input: BytesMut::new() })
     }
 
+    /// Every read waits for at most so long from now on.
+    pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(patience))?;
+        self.stream.set_write_timeout(Some(patience))
+    }
+
     /// The socket, when all replies have been read.
     pub fn into_stream(self) -> TcpStream {
         assert!(self.input.is_empty(), "a reply is left");
