@@ -26,9 +26,9 @@ pub enum Said {
     Wrong(String),
 }
 
-/// Codes that say that nothing was applied.
-const NO: [&str; 8] =
-    ["TRYAGAIN", "CLUSTERDOWN", "OVERLOADED", "DISKFULL", "SIBLINGS", "TOOLARGE", "CLOCKSKEW", "DAMAGED"];
+/// Codes that say that nothing was applied. `DAMAGED` is none of those that may come: nobody damages anything.
+const NO: [&str; 7] =
+    ["TRYAGAIN", "CLUSTERDOWN", "OVERLOADED", "DISKFULL", "SIBLINGS", "TOOLARGE", "CLOCKSKEW"];
 
 /// Sends commands at once; the answer is that of the last one, if those before it were done.
 pub fn ask(pipe: &mut Pipe, commands: &[Vec<String>]) -> Said {
@@ -102,8 +102,7 @@ fn version(reply: &Reply) -> Option<Seen> {
 fn dot(text: &str) -> Option<Dot> {
     let (actor, counter) = text.strip_prefix("[s")?.strip_suffix(']')?.split_once(',')?;
     let (member, incarnation) = actor.split_once('.').unwrap_or((actor, "1"));
-    let actor =
-        Actor { member: MemberNumber(member.parse().ok()?), incarnation: incarnation.parse().ok()? };
+    let actor = Actor { member: MemberNumber(member.parse().ok()?), incarnation: incarnation.parse().ok()? };
     Some(Dot { actor, counter: counter.parse().ok()? })
 }
 
@@ -131,7 +130,9 @@ fn copy(owner: &Reply) -> Option<(u32, Option<Held>)> {
     let live: Vec<&Reply> =
         owner.field(b"versions")?.as_elements()?.iter().filter(|one| !yes(one, b"expired")).collect();
     let shown = |one: &&Reply| {
-        ["dot", "kind", "clock", "time"].map(|name| text(one.field(name.as_bytes())).unwrap_or_default()).join(" ")
+        ["dot", "kind", "clock", "time"]
+            .map(|name| text(one.field(name.as_bytes())).unwrap_or_default())
+            .join(" ")
     };
     let described = match live.is_empty() {
         true => "nothing".to_owned(),

@@ -216,9 +216,8 @@ impl Client {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
         let (need, strictness, timeout) =
             (answer::need(call.level), answer::strictness(call.level), timeout_ms.to_string());
-        let session = || {
-            words(&["CW.SESSION", "R", &need, "W", &need, "LEVEL", &strictness, "TIMEOUT", &timeout])
-        };
+        let session =
+            || words(&["CW.SESSION", "R", &need, "W", &need, "LEVEL", &strictness, "TIMEOUT", &timeout]);
         let padding = [10, 10, 100, 1_000][self.rng.usize(0..4)];
         let value = value_of(number, padding);
         let value = std::str::from_utf8(&value).expect("digits and dots");

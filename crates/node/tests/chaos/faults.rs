@@ -1,10 +1,11 @@
 //! What goes wrong, when, and for how long. Every fault that begins is counted, and every one ends.
 
 use super::{
+    between::Between,
     clients::World,
     disks::{RESERVE, SmallDisk},
     harness::TestCluster,
-    proxy::{Direction, Proxy},
+    proxy::Direction,
 };
 use clockwise_sim::random::{chance, span, weighted};
 use fastrand::Rng;
@@ -71,7 +72,7 @@ pub struct Faults {
     // Before the cluster, whose folder they are mounted in.
     disks: BTreeMap<usize, (SmallDisk, bool)>,
     pub cluster: TestCluster,
-    pub proxy: Proxy,
+    pub between: Between,
     world: Arc<World>,
     rng: Rng,
     states: Vec<State>,
@@ -86,7 +87,7 @@ pub struct Faults {
 impl Faults {
     pub fn new(
         cluster: TestCluster,
-        proxy: Proxy,
+        between: Between,
         disks: BTreeMap<usize, SmallDisk>,
         world: Arc<World>,
         rng: Rng,
@@ -94,7 +95,7 @@ impl Faults {
         let states = vec![State::Runs; cluster.servers.len()];
         let disks = disks.into_iter().map(|(server, disk)| (server, (disk, false))).collect();
         let (undo, rolling, counts, died) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
-        Faults { disks, cluster, proxy, world, rng, states, undo, rolling, counts, died }
+        Faults { disks, cluster, between, world, rng, states, undo, rolling, counts, died }
     }
 
     /// Flags that the servers need for these faults.
@@ -131,7 +132,8 @@ impl Faults {
 
     /// Begins a fault; `left` is how long the run goes on.
     pub fn begin(&mut self, left: Duration) {
-        let weights: Vec<u32> = KINDS.iter().map(|(kind, _, weight)| weight * u32::from(self.can(*kind))).collect();
+        let weights: Vec<u32> =
+            KINDS.iter().map(|(kind, _, weight)| weight * u32::from(self.can(*kind))).collect();
         if weights.iter().all(|weight| *weight == 0) {
             return;
         }
@@ -172,6 +174,7 @@ impl Faults {
         match kind {
             Kind::Kill | Kind::Restart | Kind::Pause => running > 3,
             Kind::KillAll | Kind::Rolling => quiet,
+            Kind::Reset | Kind::Delay | Kind::Throttle => self.between.shapes(),
             Kind::Full => self.disks.values().any(|(_, full)| !full),
             _ => true,
         }
@@ -198,7 +201,7 @@ impl Faults {
         };
         let directions = match kind {
             Kind::Reset => {
-                self.proxy.set(a, b, |direction| direction.resets += 1);
+                self.between.set(a, b, |direction| direction.resets += 1);
                 return;
             }
             Kind::OneWay => self.change(&[(a, b)], |direction| direction.silent = true),
@@ -209,7 +212,9 @@ impl Faults {
                 let delay_us = span(&mut self.rng, 1_000, 300_000);
                 let jitter_us = span(&mut self.rng, 0, 100_000);
                 let all = self.some_directions(a);
-                self.change(&all, |direction| (direction.delay_us, direction.jitter_us) = (delay_us, jitter_us))
+                self.change(&all, |direction| {
+                    (direction.delay_us, direction.jitter_us) = (delay_us, jitter_us)
+                })
             }
             _ => {
                 let bytes_per_s = span(&mut self.rng, 4_000, 200_000);
@@ -232,12 +237,8 @@ impl Faults {
         all
     }
 
-    fn change(
-        &self,
-        directions: &[(usize, usize)],
-        change: impl Fn(&mut Direction),
-    ) -> Vec<(usize, usize)> {
-        directions.iter().for_each(|&(from, to)| self.proxy.set(from, to, &change));
+    fn change(&self, directions: &[(usize, usize)], change: impl Fn(&mut Direction)) -> Vec<(usize, usize)> {
+        directions.iter().for_each(|&(from, to)| self.between.set(from, to, &change));
         directions.to_vec()
     }
 
@@ -303,7 +304,7 @@ impl Faults {
                 let whole = |direction: &mut Direction| {
                     *direction = Direction { resets: direction.resets, ..Direction::default() };
                 };
-                directions.iter().for_each(|&(from, to)| self.proxy.set(from, to, whole));
+                directions.iter().for_each(|&(from, to)| self.between.set(from, to, whole));
             }
             Undo::Empty(server) => {
                 let (disk, full) = self.disks.get_mut(&server).expect("it was filled");
@@ -319,6 +320,6 @@ impl Faults {
         for (_, undo) in std::mem::take(&mut self.undo) {
             self.end(undo);
         }
-        self.proxy.heal();
+        self.between.heal();
     }
 }

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "all of this is test code")]
 
 mod answer;
+mod between;
 mod clients;
 mod disks;
 mod faults;
@@ -14,12 +15,13 @@ mod finale;
 #[path = "../processes/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of `processes`, which use all of it")]
 mod harness;
+mod namespaces;
 mod proxy;
 mod recorder;
 mod run;
 mod spoil;
 
-use harness::alone;
+use harness::{alone, skipped};
 use run::{Plan, Run};
 use std::time::Duration;
 
@@ -28,15 +30,36 @@ fn setting(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
+fn plays(plan: Plan) {
+    let test = if plan.namespaces { "namespaces" } else { "chaos" };
+    let run = match Run::new(plan) {
+        Ok(run) => run,
+        Err(why) => return skipped(test, &why),
+    };
+    let done = run.play();
+    println!("{}", done.report);
+    let (shown, all) = (done.violations.iter().take(20), done.violations.len());
+    let shown: Vec<&str> = shown.map(String::as_str).collect();
+    assert!(shown.is_empty(), "{all} violations:\n{}\n{}", shown.join("\n"), done.report);
+    let least = 20 * plan.faulty.as_secs();
+    assert!(done.operations >= least, "only {} operations: {}", done.operations, done.report);
+    spoil::is_convicted(&done.history);
+}
+
+fn plan(seconds: u64, namespaces: bool) -> Plan {
+    let seconds = setting("CLOCKWISE_CHAOS_SECONDS", seconds);
+    Plan { seed: setting("CLOCKWISE_CHAOS_SEED", 1), faulty: Duration::from_secs(seconds), namespaces }
+}
+
 #[test]
 fn five_servers_keep_their_promises_under_faults() {
     let _turn = alone();
-    let seconds = setting("CLOCKWISE_CHAOS_SECONDS", 45);
-    let plan = Plan { seed: setting("CLOCKWISE_CHAOS_SEED", 1), faulty: Duration::from_secs(seconds) };
-    let done = Run::new(plan).play();
-    println!("{}", done.report);
-    assert!(done.violations.is_empty(), "{}\n{}", done.violations.join("\n"), done.report);
-    let least = 20 * seconds;
-    assert!(done.operations >= least, "only {} operations: {}", done.operations, done.report);
-    spoil::is_convicted(&done.history);
+    plays(plan(45, false));
+}
+
+#[test]
+#[ignore = "needs root, `ip` and `nft`, and half a minute: docs/reliability.md"]
+fn five_servers_keep_their_promises_in_network_namespaces() {
+    let _turn = alone();
+    plays(plan(20, true));
 }

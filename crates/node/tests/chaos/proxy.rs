@@ -90,8 +90,10 @@ impl Proxy {
             ending: AtomicBool::new(false),
             noise: Mutex::new(fastrand::Rng::with_seed(seed)),
         });
-        let listeners =
-            servers.iter().map(|(front, _)| std::net::TcpListener::bind(front)).collect::<io::Result<Vec<_>>>()?;
+        let listeners = servers
+            .iter()
+            .map(|(front, _)| std::net::TcpListener::bind(front))
+            .collect::<io::Result<Vec<_>>>()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let shared = Arc::clone(&net);
         let thread = std::thread::Builder::new().name("proxy".to_owned()).spawn(move || {
@@ -117,7 +119,9 @@ impl Proxy {
     /// All directions as they were at first; connections stay.
     pub fn heal(&self) {
         for direction in self.net.directions.iter().flatten() {
-            direction.send_modify(|direction| *direction = Direction { resets: direction.resets, ..Direction::default() });
+            direction.send_modify(|direction| {
+                *direction = Direction { resets: direction.resets, ..Direction::default() }
+            });
         }
     }
 

@@ -60,14 +60,8 @@ impl Recorder {
         keys.extend(shared_keys(0, &SHARES, &mut rng));
         let active = (0..keys.len()).map(|key| (key, USES[rng.usize(0..USES.len())])).collect();
         let history = History { keys, owners, stand_ins: true, ..History::default() };
-        let inner = Inner {
-            history,
-            active,
-            rng,
-            gets: Vec::new(),
-            codes: BTreeMap::new(),
-            wrong: Vec::new(),
-        };
+        let inner =
+            Inner { history, active, rng, gets: Vec::new(), codes: BTreeMap::new(), wrong: Vec::new() };
         Recorder { began: Instant::now(), inner: Mutex::new(inner) }
     }
 
@@ -169,12 +163,7 @@ impl Recorder {
                 *time = names.get(&number).and_then(|names| names.keys().next_back().copied());
             }
         }
-        Recorded {
-            history: history.clone(),
-            codes: inner.codes.clone(),
-            wrong: inner.wrong.clone(),
-            unnamed,
-        }
+        Recorded { history: history.clone(), codes: inner.codes.clone(), wrong: inner.wrong.clone(), unnamed }
     }
 
     /// The names of keys that were used.

@@ -1,11 +1,13 @@
 //! One run: servers and proxy, clients, faults, healing, the last reads, the checkers, the report.
 
 use super::{
+    between::Between,
     clients::{self, OWNERS, World},
     disks::SmallDisk,
     faults::Faults,
     finale,
     harness::{TestCluster, finish},
+    namespaces::Namespaces,
     proxy::Proxy,
     recorder::{Recorded, Recorder},
 };
@@ -23,13 +25,13 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
 
 const SERVERS: usize = 5;
-const CLIENTS: usize = 12;
+const CLIENTS: usize = 20;
 /// Where servers tell others to reach them: the proxy listens there.
 const FRONT: [u8; 4] = [127, 0, 0, 2];
 /// Shards of each server.
@@ -47,6 +49,8 @@ pub struct Plan {
     pub seed: u64,
     /// How long there are faults.
     pub faulty: Duration,
+    /// Packet filters in network namespaces instead of the proxy.
+    pub namespaces: bool,
 }
 
 /// What came of it.
@@ -71,15 +75,29 @@ pub struct Run {
 }
 
 impl Run {
-    /// Starts servers and makes a cluster of them.
-    pub fn new(plan: Plan) -> Run {
-        let host = FRONT.map(|part| part.to_string()).join(".");
-        let mut flags = vec!["--advertise-host", &host, "--memtable", "16MiB", "--cache", "16MiB"];
+    /// Starts servers and makes a cluster of them; or says why that cannot be done here.
+    pub fn new(plan: Plan) -> Result<Run, String> {
+        let mut flags = vec!["--memtable", "16MiB", "--cache", "16MiB"];
         flags.extend(Faults::flags());
+        let host = FRONT.map(|part| part.to_string()).join(".");
+        if !plan.namespaces {
+            flags.extend(["--advertise-host", &host]);
+        }
         let mut cluster = TestCluster::planned(SERVERS, SHARDS, &flags);
-        let fronts = |server| (SocketAddr::from((FRONT, cluster.peer(server).port())), cluster.peer(server));
-        let fronts: Vec<_> = (0..SERVERS).map(fronts).collect();
-        let proxy = Proxy::start(&fronts, plan.seed).expect("127.0.0.2 is this machine too");
+        let between = match plan.namespaces {
+            false => {
+                let front = |server| SocketAddr::from((FRONT, cluster.peer(server).port()));
+                let fronts: Vec<_> =
+                    (0..SERVERS).map(|server| (front(server), cluster.peer(server))).collect();
+                Between::Proxy(Proxy::start(&fronts, plan.seed).map_err(|error| error.to_string())?)
+            }
+            true => {
+                let namespaces = Namespaces::new(SERVERS)?;
+                cluster.ports.hosts.clone_from(&namespaces.hosts);
+                cluster.namespaces.clone_from(&namespaces.names);
+                Between::Namespaces(namespaces)
+            }
+        };
         let (mut disks, mut skipped) = (BTreeMap::new(), Vec::new());
         for server in SMALL_DISKS {
             match SmallDisk::mount(&cluster.data(server)) {
@@ -87,6 +105,7 @@ impl Run {
                 Err(why) => skipped.push(format!("no full disks: nothing can be mounted here ({why})")),
             }
         }
+        skipped.dedup();
         skipped.push("no skewed clocks: all servers share this machine's clock".to_owned());
         (0..SERVERS).for_each(|server| cluster.start(server, &[]));
         let done = finish(cluster.init_command());
@@ -101,9 +120,8 @@ impl Run {
             stop: AtomicBool::new(false),
             seed: plan.seed,
         });
-        let faults =
-            Faults::new(cluster, proxy, disks, Arc::clone(&world), stream(plan.seed, "faults", 0));
-        Run { plan, world, faults, delivered: BTreeMap::new(), skipped }
+        let faults = Faults::new(cluster, between, disks, Arc::clone(&world), stream(plan.seed, "faults", 0));
+        Ok(Run { plan, world, faults, delivered: BTreeMap::new(), skipped })
     }
 
     /// Plays it to its end.
@@ -184,21 +202,26 @@ impl Run {
             writeln!(text, "{name:<12} {value}").expect("writing to a string cannot fail");
         };
         let plan = &self.plan;
-        line(&mut text, "chaos", format!("seed {}, {} s of faults, {SERVERS} servers, N = {OWNERS}", plan.seed, plan.faulty.as_secs()));
-        line(&mut text, "operations", format!("{done} done, {rejected} rejected, {unknown} unknown, {} keys", recorded.history.finals.len()));
-        line(&mut text, "answers", format!("{:?}, {} GETs without a name", recorded.codes, recorded.unnamed));
-        line(&mut text, "faults", format!("{faults}: {:?}", self.faults.counts));
-        let traffic = self.faults.proxy.traffic();
         line(
             &mut text,
-            "proxy",
+            "chaos",
             format!(
-                "{} connections, {} reset, {} MB",
-                traffic.connections.load(Relaxed),
-                traffic.resets.load(Relaxed),
-                traffic.bytes.load(Relaxed) / 1_000_000
+                "seed {}, {} s of faults, {SERVERS} servers, N = {OWNERS}",
+                plan.seed,
+                plan.faulty.as_secs()
             ),
         );
+        line(
+            &mut text,
+            "operations",
+            format!(
+                "{done} done, {rejected} rejected, {unknown} unknown, {} keys",
+                recorded.history.finals.len()
+            ),
+        );
+        line(&mut text, "answers", format!("{:?}, {} GETs without a name", recorded.codes, recorded.unnamed));
+        line(&mut text, "faults", format!("{faults}: {:?}", self.faults.counts));
+        line(&mut text, "between", self.faults.between.figures());
         let hints: u64 = self.delivered.values().sum();
         line(&mut text, "hints", format!("at least {hints} delivered, 0 left"));
         line(&mut text, "converged", format!("{:.1} s after healing", took.as_secs_f64()));
