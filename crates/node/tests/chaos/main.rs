@@ -15,6 +15,7 @@ mod finale;
 #[path = "../processes/harness/mod.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the tests of `processes`, which use all of it")]
 mod harness;
+mod latency;
 mod namespaces;
 mod proxy;
 mod recorder;
