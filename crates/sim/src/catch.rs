@@ -5,7 +5,6 @@ use crate::{
     run::{Options, Report, run},
 };
 use clockwise_core::canary::Canary;
-use std::time::{Duration, Instant};
 
 /// Seeds between two places to begin at.
 const APART: u64 = 10_000;
@@ -43,22 +42,23 @@ pub struct Catch {
     pub seeds: u64,
     /// Client operations in them.
     pub operations: u64,
-    /// Time that it took on this machine.
-    pub took: Duration,
+    /// Virtual time in them, in milliseconds.
+    pub simulated_ms: u64,
     /// The run that did.
     pub report: Report,
 }
 
 /// Runs seeds from `first` on until one convicts the bug; `None` if too many did not.
 pub fn catch(canary: Canary, first: u64) -> Option<Catch> {
-    let (mix, began) = (mix_against(canary), Instant::now());
-    let mut operations = 0;
+    let mix = mix_against(canary);
+    let (mut operations, mut simulated_ms) = (0, 0);
     for seeds in 1..=MOST {
         let seed = first + seeds - 1;
         let report = run(Options { mix, seed, canary, store: StoreKind::Files, trace: false });
         operations += report.operations;
+        simulated_ms += report.simulated_us / 1_000;
         if !report.violations.is_empty() {
-            return Some(Catch { seeds, operations, took: began.elapsed(), report });
+            return Some(Catch { seeds, operations, simulated_ms, report });
         }
     }
     None

@@ -98,7 +98,7 @@ fn canaries(name: &str) -> Option<Vec<Canary>> {
 /// Catches each bug so many times and prints the medians. True if every one was caught each time.
 fn show_catches(canaries: &[Canary], times: u64) -> bool {
     let canaries = if canaries == [Canary::None] { &Canary::ALL[..] } else { canaries };
-    println!("| canary | mix | seeds | operations | ms | caught |\n|---|---|--:|--:|--:|--:|");
+    println!("| canary | mix | seeds | operations | simulated s | caught |\n|---|---|--:|--:|--:|--:|");
     let (mut all, mut everyone) = (Vec::new(), true);
     let text = |figure: Option<u64>| figure.map_or("never".to_owned(), |figure| figure.to_string());
     for &canary in canaries {
@@ -108,19 +108,19 @@ fn show_catches(canaries: &[Canary], times: u64) -> bool {
         let middle =
             |figure: fn(&Catch) -> u64| median(catches.iter().map(|catch| catch.as_ref().map(figure)));
         let operations = middle(|catch| catch.operations);
-        let took_ms = middle(|catch| catch.took.as_millis() as u64);
+        let simulated_s = middle(|catch| catch.simulated_ms / 1_000);
         let seeds = text(middle(|catch| catch.seeds));
         println!(
             "| {canary:?} | {} | {seeds} | {} | {} | {caught} of {times} |",
             mix_against(canary).name(),
             text(operations),
-            text(took_ms)
+            text(simulated_s)
         );
-        all.push((operations, took_ms));
+        all.push((operations, simulated_s));
     }
     let operations = median(all.iter().map(|(operations, _)| *operations));
-    let took_ms = median(all.iter().map(|(_, took_ms)| *took_ms));
-    println!("| median | | | {} | {} | |", text(operations), text(took_ms));
+    let simulated_s = median(all.iter().map(|(_, simulated_s)| *simulated_s));
+    println!("| median | | | {} | {} | |", text(operations), text(simulated_s));
     everyone
 }
 

@@ -3,31 +3,35 @@
 
 use clockwise_core::canary::Canary;
 use clockwise_sim::catch::{catch, median, mix_against};
-use std::{io::Write, sync::Mutex, time::Duration};
+use std::{io::Write, sync::Mutex};
 
 /// Runs the tested seeds of the mix against a bug until one convicts it. Says which did, and what it took.
 fn convict(canary: Canary) {
     let mix = mix_against(canary);
     let catch = catch(canary, 1).filter(|catch| catch.seeds <= mix.tested());
     let catch = catch.unwrap_or_else(|| panic!("{canary:?}: no seed of {} finds it", mix.name()));
-    let (seeds, operations, took) = (catch.seeds, catch.operations, catch.took);
+    let (seeds, operations, took_ms) = (catch.seeds, catch.operations, catch.simulated_ms);
     let by = catch.report.violations.first().map(|violation| violation.checker);
-    println!("{canary:?}: seed {seeds} of {}, {operations} operations, {took:.1?}, by {by:?}", mix.name());
+    println!(
+        "{canary:?}: seed {seeds} of {}, {operations} operations, {took_ms} ms simulated, by {by:?}",
+        mix.name()
+    );
     let mut caught = CAUGHT.lock().expect("no test panics while it has this");
-    caught.push((operations, took));
+    caught.push((operations, took_ms));
     if caught.len() == Canary::ALL.len() {
         summary(&caught);
     }
 }
 
-/// What it took to catch each bug: operations and time.
-static CAUGHT: Mutex<Vec<(u64, Duration)>> = Mutex::new(Vec::new());
+/// What it took to catch each bug: operations and virtual milliseconds.
+static CAUGHT: Mutex<Vec<(u64, u64)>> = Mutex::new(Vec::new());
 
 /// Shown even when the tests pass, which print nothing else.
-fn summary(caught: &[(u64, Duration)]) {
+fn summary(caught: &[(u64, u64)]) {
     let operations = median(caught.iter().map(|(operations, _)| Some(*operations))).unwrap_or_default();
-    let took = median(caught.iter().map(|(_, took)| Some(*took))).unwrap_or_default();
-    let line = format!("{} canaries caught; median {operations} operations, {took:.1?}\n", caught.len());
+    let took_ms = median(caught.iter().map(|(_, took_ms)| Some(*took_ms))).unwrap_or_default();
+    let line =
+        format!("{} canaries caught; median {operations} operations, {took_ms} ms simulated\n", caught.len());
     std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
 }
 
