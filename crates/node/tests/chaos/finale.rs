@@ -18,6 +18,9 @@ const CALM: Duration = Duration::from_secs(4);
 /// How often a last read is tried.
 const TRIES: usize = 50;
 
+/// What each owner says that it holds.
+type Copies = Vec<(u32, Option<Held>)>;
+
 /// The sum of a number over the shards of a server.
 pub fn sum(status: &Value, name: &str) -> u64 {
     let shards = status["metrics"]["shards"].as_array().map_or(&[][..], |shards| shards);
@@ -78,7 +81,7 @@ pub fn read_all(cluster: &TestCluster, recorder: &Recorder) -> Vec<Final> {
     };
     let names: Vec<String> =
         keys.iter().map(|(_, key)| String::from_utf8_lossy(&key.name).into_owned()).collect();
-    let unread: Vec<Option<Vec<(u32, Option<Held>)>>> =
+    let unread: Vec<Option<Copies>> =
         names.iter().enumerate().map(|(at, name)| explained(&mut pipes, at, name)).collect();
     let mut finals = Vec::with_capacity(keys.len());
     for (at, ((key, _), unread)) in keys.into_iter().zip(unread).enumerate() {

@@ -205,7 +205,7 @@ async fn hello(dialer: &mut TcpStream, bytes: &mut BytesMut) -> io::Result<usize
         if dialer.read_buf(bytes).await? == 0 {
             break;
         }
-        match HandshakeParser::default().next(&mut bytes.clone()) {
+        match HandshakeParser.next(&mut bytes.clone()) {
             Ok(Some(Handshake::Hello(hello))) => {
                 return Ok(hello.member.map_or(0, |member| member.0 as usize));
             }
@@ -254,8 +254,8 @@ async fn pump(
             }
             let bytes_per_s = direction.borrow().bytes_per_s;
             net.traffic.bytes.fetch_add(chunk.len() as u64, Relaxed);
-            if bytes_per_s > 0 {
-                sleep(Duration::from_micros(chunk.len() as u64 * 1_000_000 / bytes_per_s)).await;
+            if let Some(us) = (chunk.len() as u64 * 1_000_000).checked_div(bytes_per_s) {
+                sleep(Duration::from_micros(us)).await;
             }
             if to.write_all_buf(&mut chunk).await.is_err() {
                 return;

@@ -7,6 +7,9 @@ use clockwise_sim::{
 };
 use std::collections::BTreeSet;
 
+/// Spoils a history in one place, if it has one for that.
+type Spoil = fn(&mut History) -> bool;
+
 /// Which checkers convict.
 fn convicting(history: &History) -> BTreeSet<&'static str> {
     checkers::check(history).iter().map(|violation| violation.checker).collect()
@@ -15,7 +18,7 @@ fn convicting(history: &History) -> BTreeSet<&'static str> {
 /// Spoils a clean history in several ways.
 pub fn is_convicted(clean: &History) {
     assert!(convicting(clean).is_empty());
-    let spoils: [(&str, &str, fn(&mut History) -> bool); 5] = [
+    let spoils: [(&str, &str, Spoil); 5] = [
         ("an acknowledged write is gone from every copy", "lost", lose),
         ("a strict read misses a completed write", "register", miss),
         ("one copy differs", "converged", differ),
