@@ -4,7 +4,7 @@ use super::{
     between::Between,
     clients::World,
     disks::{RESERVE, SmallDisk},
-    harness::TestCluster,
+    harness::{Pipe, TestCluster},
     proxy::Direction,
 };
 use clockwise_sim::random::{chance, span, weighted};
@@ -117,6 +117,7 @@ impl Faults {
         }
         if let Some(server) = self.rolling.last().copied()
             && !self.states.contains(&State::Down)
+            && self.running().into_iter().all(|server| self.answers(server))
         {
             self.rolling.pop();
             self.stop(server, Duration::from_millis(200));
@@ -248,9 +249,15 @@ impl Faults {
         self.undo.push((until, Undo::Start(server)));
     }
 
+    fn answers(&self, server: usize) -> bool {
+        let Ok(mut pipe) = Pipe::connect(self.cluster.cluster(server)) else { return false };
+        pipe.set_patience(Duration::from_secs(1)).is_ok() && pipe.call(&[b"PING"]).is_ok()
+    }
+
     /// A clean stop; it may not take long.
     fn stop(&mut self, server: usize, away: Duration) {
-        if self.states[server] != State::Runs {
+        // A process that has just begun cannot stop cleanly yet: it has no ear for signals.
+        if self.states[server] != State::Runs || !self.answers(server) {
             return;
         }
         self.forget_process(server);

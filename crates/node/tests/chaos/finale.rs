@@ -2,6 +2,7 @@
 
 use super::{
     answer::{Said, ask, copies, versions},
+    clients::OWNERS,
     harness::{Pipe, TestCluster},
     recorder::Recorder,
 };
@@ -9,12 +10,18 @@ use clockwise::client::Client;
 use clockwise_sim::history::{Final, Held, Seen};
 use clockwise_wire::resp::Reply;
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How long the servers may take to become alike.
 const LIMIT: Duration = Duration::from_secs(180);
 /// Longer than any request and any expiry: what happened before has ended when this has passed.
 const CALM: Duration = Duration::from_secs(4);
+/// Threads that read in the end.
+const READERS: usize = 8;
 /// How often a last read is tried.
 const TRIES: usize = 50;
 
@@ -73,35 +80,54 @@ fn unsettled(cluster: &TestCluster, server: usize, since: Instant) -> Option<Str
 /// Asks each owner of each key what it holds, then reads every key at all owners, then through other servers, then asks
 /// the owners again.
 pub fn read_all(cluster: &TestCluster, recorder: &Recorder) -> Vec<Final> {
-    let mut pipes: Vec<Pipe> = (0..cluster.servers.len()).map(|server| cluster.pipe(server)).collect();
     let keys = recorder.used_keys();
+    let keys: Vec<(usize, String)> =
+        keys.into_iter().map(|(key, info)| (key, String::from_utf8_lossy(&info.name).into_owned())).collect();
     // All of them before the first read, so that reading repairs nothing that was to be found.
-    let explained = |pipes: &mut Vec<Pipe>, at: usize, name: &str| {
-        insist(pipes, at, &["CW.EXPLAIN", name], |reply| copies(&reply))
-    };
-    let names: Vec<String> =
-        keys.iter().map(|(_, key)| String::from_utf8_lossy(&key.name).into_owned()).collect();
-    let unread: Vec<Option<Copies>> =
-        names.iter().enumerate().map(|(at, name)| explained(&mut pipes, at, name)).collect();
-    let mut finals = Vec::with_capacity(keys.len());
-    for (at, ((key, _), unread)) in keys.into_iter().zip(unread).enumerate() {
-        let name = &names[at];
+    let unread = each(cluster, &keys, |pipes, at, _, name| explained(pipes, at, name));
+    let unread: BTreeMap<usize, Option<Copies>> = keys.iter().map(|(key, _)| *key).zip(unread).collect();
+    each(cluster, &keys, |pipes, at, key, name| {
         let mut read = |at: usize, level: [&str; 2]| -> Option<Vec<Seen>> {
-            insist(&mut pipes, at, &["CW.GET", name, "R", level[0], level[1]], |reply| versions(&reply))
+            insist(pipes, at, &["CW.GET", name, "R", level[0], level[1]], |reply| versions(&reply))
         };
         let last = read(at, ["all", "STRICT"]);
         let others = [read(at + 1, ["one", "SLOPPY"]), read(at + 2, ["quorum", "STRICT"])];
-        let holdings = explained(&mut pipes, at + 3, name).unwrap_or_default();
-        finals.push(Final {
+        Final {
             key,
             read: last,
             others: others.into_iter().flatten().collect(),
-            holdings,
-            unread: Some(unread.unwrap_or_default()),
-            owners: usize::from(super::clients::OWNERS),
-        });
-    }
-    finals
+            holdings: explained(pipes, at + 3, name).unwrap_or_default(),
+            unread: Some(unread[&key].clone().unwrap_or_default()),
+            owners: usize::from(OWNERS),
+        }
+    })
+}
+
+/// Does something for each key, some of them at a time; the results are in the order of the keys.
+fn each<T: Send>(
+    cluster: &TestCluster,
+    keys: &[(usize, String)],
+    work: impl Fn(&mut [Pipe], usize, usize, &str) -> T + Sync,
+) -> Vec<T> {
+    let (work, part) = (&work, keys.len().div_ceil(READERS).max(1));
+    thread::scope(|scope| {
+        let readers: Vec<_> = keys
+            .chunks(part)
+            .map(|keys| {
+                scope.spawn(move || {
+                    let mut pipes: Vec<Pipe> =
+                        (0..cluster.servers.len()).map(|server| cluster.pipe(server)).collect();
+                    let one = |(at, (key, name)): (usize, &(usize, String))| work(&mut pipes, at, *key, name);
+                    keys.iter().enumerate().map(one).collect::<Vec<T>>()
+                })
+            })
+            .collect();
+        readers.into_iter().flat_map(|reader| reader.join().expect("a reader does not panic")).collect()
+    })
+}
+
+fn explained(pipes: &mut [Pipe], at: usize, name: &str) -> Option<Copies> {
+    insist(pipes, at, &["CW.EXPLAIN", name], |reply| copies(&reply))
 }
 
 /// Asks until the answer is good, at most so often.

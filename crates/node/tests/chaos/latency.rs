@@ -93,6 +93,9 @@ fn measure(
             false => pipe.call(&[b"GET", key.as_bytes()]).ok(),
         });
         let done = reply.as_ref().is_some_and(|reply| !matches!(reply, Reply::Error(_)));
+        if let Some(Reply::Error(text)) = &reply {
+            println!("{:>8.3} s: {}", due.as_secs_f64(), String::from_utf8_lossy(text));
+        }
         if reply.is_none() {
             // As clients do: to the next server.
             (pipe, at) = (None, at + 1);
