@@ -201,6 +201,11 @@ pub trait Storage {
     /// damage may have hit it. Then they are to be counted anew.
     fn sums(&self, slot: Slot) -> Option<&[Sum]>;
 
+    /// The depth of the slot's tree, if its sums are known: what every write asks.
+    fn tree_depth(&self, slot: Slot) -> Option<u8> {
+        self.sums(slot).map(crate::tree::depth)
+    }
+
     /// Whether writes are taken.
     fn admits(&self) -> Result<(), Refusal>;
 

@@ -429,6 +429,10 @@ impl Storage for Engine {
         self.cells[self.place(slot)].sums(slot)
     }
 
+    fn tree_depth(&self, slot: Slot) -> Option<u8> {
+        self.cells[self.place(slot)].tree_depth(slot)
+    }
+
     fn admits(&self) -> Result<(), Refusal> {
         let memory = self.active_bytes + self.frozen_bytes;
         let refusal = if self.failed {

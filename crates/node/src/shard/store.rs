@@ -104,6 +104,10 @@ impl Storage for Store {
         self.engine.sums(slot)
     }
 
+    fn tree_depth(&self, slot: Slot) -> Option<u8> {
+        self.engine.tree_depth(slot)
+    }
+
     fn admits(&self) -> Result<(), Refusal> {
         if self.log.is_behind() {
             return Err(Refusal::Backlog);

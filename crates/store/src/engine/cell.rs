@@ -137,7 +137,7 @@ impl Cell {
         let mut trees = Trees::new();
         for info in &manifest.slots {
             live[place(info.slot)] = info.live;
-            trees.set(place(info.slot), info.sums.clone());
+            trees.set(place(info.slot), info.sums.as_deref());
             lines.extend(info.lines.clone().map(|lines| (place(info.slot), lines)));
             dropped.extend((info.dropped.0 > 0).then_some((place(info.slot), info.dropped)));
         }
@@ -176,6 +176,12 @@ impl Cell {
         self.trees.get(place(slot))
     }
 
+    /// The depth of the slot's tree, if its sums are known.
+    #[inline]
+    pub(crate) fn tree_depth(&self, slot: Slot) -> Option<u8> {
+        self.trees.depth(place(slot))
+    }
+
     /// The slot's sums may be wrong from now on.
     pub(crate) fn distrust(&mut self, slot: Slot) {
         if !slot.keeps_hints() {
@@ -199,7 +205,7 @@ impl Cell {
             }
             Mutation::Tree { live, sums } => {
                 self.live[place(slot)] = live as i64;
-                self.trees.set(place(slot), Some(Arc::new(sums.to_vec())));
+                self.trees.set(place(slot), Some(sums));
                 self.active.touch(lsn);
             }
             Mutation::Lines(lines) => {
@@ -212,7 +218,7 @@ impl Cell {
                 let earlier = self.dropped.insert(place(slot), lsn);
                 self.earlier.extend(earlier.map(|dropped| (place(slot), dropped)));
                 self.live[place(slot)] = 0;
-                self.trees.set(place(slot), Some(Arc::default()));
+                self.trees.set(place(slot), Some(&[]));
             }
         }
     }
