@@ -15,7 +15,7 @@ use crate::{
     storage::Storage,
     version::Record,
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 
 impl Shard {
@@ -38,7 +38,7 @@ impl Shard {
             required,
             epoch: self.layout.epoch(),
             deadline_ms: Shard::deadline_ms(request.timeout_ms, cx.now.mono_ms),
-            kind: Kind::Read(ReadOp::default()),
+            kind: Kind::Read(Box::default()),
         });
         self.ask(op, cx);
     }

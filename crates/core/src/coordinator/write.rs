@@ -14,7 +14,7 @@ use crate::{
     storage::Storage,
     version::{Payload, Record, Token},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use smallvec::SmallVec;
 
 impl Shard {
@@ -59,7 +59,7 @@ impl Shard {
             required,
             epoch: self.layout.epoch(),
             deadline_ms: Shard::deadline_ms(request.timeout_ms, cx.now.mono_ms),
-            kind: Kind::Write(write),
+            kind: Kind::Write(Box::new(write)),
         });
         if self.must_ask(op) {
             return self.ask_marks(op, cx);
