@@ -206,6 +206,10 @@ pub trait Storage {
         self.sums(slot).map(crate::tree::depth)
     }
 
+    /// The key with this [`crate::tree::key_hash`] is about to be looked up, and then changed. Changes nothing; a store whose
+    /// sums are far away in memory may fetch the one that will change while it looks the key up.
+    fn expect_change(&self, _slot: Slot, _key_hash: u64) {}
+
     /// Whether writes are taken.
     fn admits(&self) -> Result<(), Refusal>;
 

@@ -108,6 +108,10 @@ impl Storage for Store {
         self.engine.tree_depth(slot)
     }
 
+    fn expect_change(&self, slot: Slot, key_hash: u64) {
+        self.engine.expect_change(slot, key_hash);
+    }
+
     fn admits(&self) -> Result<(), Refusal> {
         if self.log.is_behind() {
             return Err(Refusal::Backlog);

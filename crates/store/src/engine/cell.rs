@@ -182,6 +182,12 @@ impl Cell {
         self.trees.depth(place(slot))
     }
 
+    /// See [`clockwise_core::storage::Storage::expect_change`].
+    #[inline]
+    pub(crate) fn expect_change(&self, slot: Slot, key_hash: u64) {
+        self.trees.fetch(place(slot), key_hash);
+    }
+
     /// The slot's sums may be wrong from now on.
     pub(crate) fn distrust(&mut self, slot: Slot) {
         if !slot.keeps_hints() {
@@ -191,8 +197,8 @@ impl Cell {
 
     /// Applies a mutation to memory.
     #[inline]
-    pub(crate) fn apply(&mut self, seed: u64, slot: Slot, mutation: Mutation<'_>, lsn: Lsn) {
-        match mutation {
+    pub(crate) fn apply(&mut self, seed: u64, slot: Slot, mutation: &Mutation<'_>, lsn: Lsn) {
+        match *mutation {
             Mutation::Put { key, record, live, sums } => {
                 assert!(key.len() <= KEY_BYTES && record.len() <= RECORD_BYTES, "core keeps these limits");
                 self.change(seed, KeyRef { slot, key }, Some(record), live, lsn);
@@ -322,7 +328,7 @@ impl Cell {
                 Change::Lines(lines) => Mutation::Lines(lines),
                 Change::DropSlot => Mutation::DropSlot,
             };
-            self.apply(seed, applied.slot, mutation, applied.lsn);
+            self.apply(seed, applied.slot, &mutation, applied.lsn);
         }
         // An empty list of changes has a position as well.
         self.active.touch(applied.lsn);
