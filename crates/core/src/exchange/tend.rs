@@ -153,7 +153,7 @@ impl Shard {
         let unreadable = &self.tending.unreadable;
         let unknown = Slot::all()
             .filter(own)
-            .find(|&slot| cx.store.sums(slot).is_none() && !unreadable.contains_key(&slot));
+            .find(|&slot| cx.store.tree_depth(slot).is_none() && !unreadable.contains_key(&slot));
         if unknown.is_some() || busy {
             return unknown;
         }
