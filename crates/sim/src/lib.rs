@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`mix`] | named ways to be unkind; the plan of a run |
 //! | [`mod@run`] | one run from its plan to its report |
+//! | [`mod@catch`] | how long a known bug stays hidden |
 //! | `world`, `setup`, `event` | virtual time, what happens next, who is told |
 //! | `effects` | what servers want done is done |
 //! | `server`, `storage`, `files`, `memory`, `clock` | processes, disks and clocks of one server |
@@ -19,6 +20,7 @@
 //! | `trace`, `random` | reproducibility |
 #![forbid(unsafe_code)]
 
+pub mod catch;
 pub mod checkers;
 mod client;
 mod clock;

@@ -1,7 +1,7 @@
 //! Mixes: named ways to be unkind. A mix and a seed make a plan, and a plan makes a run.
 
 use crate::{
-    faults::{KINDS, Kind},
+    faults::{KINDS, Kind, LASTS_US, LONG_US},
     network::Style,
     random::{chance, stream},
     workload::Shares,
@@ -26,10 +26,12 @@ pub enum Mix {
     Everything,
     /// All owners of a key down at once, again and again, so that stand-ins take the writes.
     StandIn,
+    /// Faults of many seconds, of everything: gossip declares servers down, and takes them back.
+    Long,
 }
 
-/// Seeds that the tests run of each mix, from 1 on: 750 in all. The second round is needed by few of `clock`: it has most.
-pub const TESTED: [(Mix, u64); 7] = [
+/// Seeds that the tests run of each mix, from 1 on: 720 in all. The second round is needed by few of `clock`: it has most.
+pub const TESTED: [(Mix, u64); 8] = [
     (Mix::Calm, 50),
     (Mix::Network, 100),
     (Mix::Crash, 120),
@@ -37,6 +39,7 @@ pub const TESTED: [(Mix, u64); 7] = [
     (Mix::Layout, 60),
     (Mix::Everything, 90),
     (Mix::StandIn, 110),
+    (Mix::Long, 30),
 ];
 
 impl Mix {
@@ -46,8 +49,16 @@ impl Mix {
     }
 
     /// All mixes.
-    pub const ALL: [Mix; 7] =
-        [Mix::Calm, Mix::Network, Mix::Crash, Mix::Clock, Mix::Layout, Mix::Everything, Mix::StandIn];
+    pub const ALL: [Mix; 8] = [
+        Mix::Calm,
+        Mix::Network,
+        Mix::Crash,
+        Mix::Clock,
+        Mix::Layout,
+        Mix::Everything,
+        Mix::StandIn,
+        Mix::Long,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -59,6 +70,7 @@ impl Mix {
             Mix::Layout => "layout",
             Mix::Everything => "everything",
             Mix::StandIn => "stand-in",
+            Mix::Long => "long",
         }
     }
 
@@ -114,6 +126,7 @@ impl Mix {
                 (Kind::Jump, 2),
                 (Kind::Drift, 1),
             ],
+            Mix::Long => LONG,
             Mix::StandIn => &[
                 (Kind::Owners, 6),
                 (Kind::CutOwners, 6),
@@ -129,6 +142,22 @@ impl Mix {
         }
     }
 }
+
+/// Of everything, each for seconds.
+const LONG: &[(Kind, u32)] = &[
+    (Kind::Kill, 3),
+    (Kind::Power, 3),
+    (Kind::Restart, 1),
+    (Kind::Pause, 3),
+    (Kind::OneWay, 3),
+    (Kind::Pair, 2),
+    (Kind::Split, 3),
+    (Kind::CutOwners, 2),
+    (Kind::Slow, 1),
+    (Kind::SlowDisk, 1),
+    (Kind::Full, 1),
+    (Kind::Jump, 1),
+];
 
 /// Owners are cut off, and nothing else.
 const CUTS: &[(Kind, u32)] = &[(Kind::CutOwners, 8), (Kind::Slow, 1), (Kind::OneWay, 1)];
@@ -171,6 +200,8 @@ pub(crate) struct Plan {
     pub(crate) think_us: u64,
     /// Time between faults, at most.
     pub(crate) gap_us: u64,
+    /// Time that a fault lasts, at most.
+    pub(crate) lasts_us: u64,
     /// Furthest that a wall clock is off, in the normal way of things.
     pub(crate) skew_us: u64,
     /// Jumps in a thousand that go further.
@@ -206,16 +237,23 @@ impl Plan {
         };
         let servers = match mix {
             Mix::Layout => 5,
-            Mix::StandIn => 5 + 2 * (seed % 2) as usize,
+            Mix::StandIn | Mix::Long => 5 + 2 * (seed % 2) as usize,
             // Where nobody stands in, plain writes at sloppy majorities promise more.
             Mix::Clock if !seed.is_multiple_of(3) => 3,
             _ => servers,
         };
-        let fixed = matches!(mix, Mix::Layout | Mix::StandIn);
+        let fixed = matches!(mix, Mix::Layout | Mix::StandIn | Mix::Long);
         let replicas = if servers >= 5 && !fixed && chance(&mut rng, 200) { 5 } else { 3 };
         // In half of its seeds no process ends, so that what a stand-in remembers must do.
         let cuts_only = mix == Mix::StandIn && seed % 4 < 2;
-        let gaps = if cuts_only { 3 } else { 1 };
+        let long = mix == Mix::Long;
+        let gaps = if long {
+            8
+        } else if cuts_only {
+            3
+        } else {
+            1
+        };
         Plan {
             seed,
             mix,
@@ -227,8 +265,10 @@ impl Plan {
             clients: rng.usize(6..=14),
             operations: if mix == Mix::StandIn { OPERATIONS * 3 / 2 } else { OPERATIONS },
             faults: FAULTS,
-            think_us: 1_000 * rng.u64(5..=60),
+            // Long faults want clients that are there for long.
+            think_us: 1_000 * rng.u64(5..=60) * if long { 8 } else { 1 },
             gap_us: 1_000 * gaps * rng.u64(150..=450),
+            lasts_us: if long { LONG_US } else { LASTS_US },
             // Two clocks are then at most 500 ms apart.
             skew_us: if chance(&mut rng, 700) || mix == Mix::Clock { 250_000 } else { 1_000 },
             beyond_per_mille: if mix == Mix::Clock { 300 } else { 0 },

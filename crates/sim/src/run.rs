@@ -5,7 +5,7 @@ use crate::{
     mix::{Mix, Plan, StoreKind},
     world::World,
 };
-use clockwise_core::canary::Canary;
+use clockwise_core::{canary::Canary, gossip::Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A run that is wanted.
@@ -50,6 +50,8 @@ pub struct Report {
     pub read_repairs: u64,
     /// Hints that were delivered by processes that ran at the end.
     pub hints: u64,
+    /// Verdicts of gossip that a server is down.
+    pub downs: u64,
     /// Times that a server learned of own writes that it did not know.
     pub amnesia: u64,
     /// Virtual time, in microseconds.
@@ -119,6 +121,7 @@ pub fn run(options: Options) -> Report {
         second_rounds: world.stats.second_rounds,
         read_repairs: world.stats.read_repairs,
         hints: world.stats.hints,
+        downs: world.said.iter().filter(|said| said.verdict == Verdict::Down).count() as u64,
         amnesia: world.stats.amnesia,
         simulated_us: world.queue.now_us(),
         hash: world.trace.hash(),

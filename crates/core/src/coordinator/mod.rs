@@ -13,6 +13,7 @@ mod marks;
 mod mend;
 pub(crate) mod operation;
 mod read;
+mod shared;
 mod stand_in;
 mod write;
 
@@ -30,6 +31,7 @@ use alloc::vec::Vec;
 pub(crate) use count::count as count_live;
 pub(crate) use marks::Asking;
 use operation::{Kind, Operation, Origin};
+pub(crate) use shared::Shared;
 
 impl Shard {
     /// Begins a request, or rejects it before anything is done.
@@ -44,7 +46,7 @@ impl Shard {
             return match origin {
                 Origin::Client(_) => self.forward(origin, slot, request, cx),
                 // Nobody hands on what was handed on: the layouts differ, and the epoch will tell.
-                Origin::Peer(..) | Origin::Overtaken(_) | Origin::Asking(_) => {
+                Origin::Peer(..) | Origin::Overtaken(_) | Origin::Asking(_) | Origin::Shared(_) => {
                     self.answer_origin(origin, Outcome::Rejected(Rejected::NotReady), cx)
                 }
             };
@@ -130,6 +132,7 @@ impl Shard {
             Origin::Client(ticket) => cx.out.replies.push((ticket, outcome)),
             Origin::Overtaken(op) => self.overtaker_read(op, &outcome, cx),
             Origin::Asking(op) => self.marks_known(op, &outcome, cx),
+            Origin::Shared(line) => self.shared_answered(line, &outcome, cx),
             Origin::Peer(member, op, slot) => {
                 self.send(member, Some(slot), 0, Body::ForwardAck { op, outcome }, cx);
             }

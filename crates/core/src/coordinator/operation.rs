@@ -27,6 +27,8 @@ pub(crate) enum Origin {
     Overtaken(OpId),
     /// A strict plain write of this shard wants to know a majority's mark before it is minted.
     Asking(OpId),
+    /// Reads of a hot key share it: the number of their line.
+    Shared(u64),
 }
 
 /// One request under way.

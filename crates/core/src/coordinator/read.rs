@@ -2,6 +2,7 @@
 //! answered. What happens to replicas that are behind is in `mend`.
 
 use super::operation::{Answer, Kind, Members, Operation, Origin, ReadOp};
+use super::shared::Place;
 use crate::{
     canary::Canary,
     hints::HintTask,
@@ -30,6 +31,15 @@ impl Shard {
             Ok(required) => required,
             Err(reason) => return self.answer_origin(origin, Outcome::Rejected(reason), cx),
         };
+        let deadline_ms = Shard::deadline_ms(request.timeout_ms, cx.now.mono_ms);
+        let origin = match required {
+            0..=1 => origin,
+            _ => match self.shared.place(origin, slot, &request, deadline_ms) {
+                Place::Alone => origin,
+                Place::First(line) => line,
+                Place::Waits => return,
+            },
+        };
         let op = self.operations.insert(Operation {
             origin,
             key: request.key,
@@ -37,7 +47,7 @@ impl Shard {
             level: request.level,
             required,
             epoch: self.layout.epoch(),
-            deadline_ms: Shard::deadline_ms(request.timeout_ms, cx.now.mono_ms),
+            deadline_ms,
             kind: Kind::Read(Box::default()),
         });
         self.ask(op, cx);

@@ -13,7 +13,7 @@ pub use config::{Durability, LinkState, ShardConfig, ShardStats};
 use crate::{
     clock::Clock,
     coordinator::{
-        Asking,
+        Asking, Shared,
         operation::{Members, Operations, Origin},
     },
     exchange::{self, tend::Tending},
@@ -45,6 +45,7 @@ pub struct Shard {
     pub(crate) lives: Lives,
     pub(crate) operations: Operations,
     pub(crate) asking: Asking,
+    pub(crate) shared: Shared,
     pub(crate) parked: Parked,
     pub(crate) waiting: Waiting,
     pub(crate) hints: Hints,
@@ -82,6 +83,7 @@ impl Shard {
             lives,
             operations: Operations::new(config.starts),
             asking: Asking::default(),
+            shared: Shared::default(),
             parked: Parked::default(),
             waiting: Waiting::default(),
             hints: Hints::default(),
@@ -148,6 +150,7 @@ impl Shard {
         }
         self.hedge(cx);
         self.tick_hints(cx);
+        self.tick_shared(cx);
         for op in self.operations.expired(now.mono_ms) {
             self.timed_out(op, cx);
         }
@@ -243,6 +246,7 @@ impl Shard {
         ShardStats {
             operations: self.operations.len(),
             loading: self.parked.len(),
+            shared_reads: self.shared.saved(),
             hints,
             exchange: self.exchange_stats(),
         }

@@ -137,6 +137,8 @@ pub struct ShardNumbers {
     pub operations: u64,
     /// Operations parked behind disk reads.
     pub loading: u64,
+    /// Reads of hot keys that were answered without a question of their own.
+    pub shared_reads: u64,
     /// Writes held for servers that are down; one for two servers counts twice.
     pub hints: u64,
     /// Their bytes.
@@ -318,6 +320,7 @@ impl ShardMetrics {
             shard,
             operations: gauges.shard.operations as u64,
             loading: gauges.shard.loading as u64,
+            shared_reads: gauges.shard.shared_reads,
             hints: gauges.shard.hints.held,
             hint_bytes: gauges.shard.hints.bytes,
             hint_oldest_ms: gauges.shard.hints.oldest.map_or(0, Hlc::wall_ms),
