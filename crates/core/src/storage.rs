@@ -179,7 +179,7 @@ pub trait Storage {
     fn get(&mut self, slot: Slot, key: &[u8]) -> Lookup;
 
     /// Reads the slot's records with keys above `after` in order; the page arrives later as [`Loaded::Page`]. May close
-    /// memtables, so it is nothing for every request.
+    /// memtables if the slot is large, so it is nothing for every request.
     fn page(&mut self, slot: Slot, after: Option<Bytes>, limit: PageLimit) -> JobId;
 
     /// As [`Storage::page`], but leaves out keys whose record is damaged; [`Storage::get`] tells of those that they are.
