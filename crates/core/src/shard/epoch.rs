@@ -148,7 +148,7 @@ impl Shard {
             }
             Kind::Read(read) => {
                 operation.required = operation.level.need.of(owners);
-                *read = Default::default();
+                **read = Default::default();
                 if let Some(op) = self.operations.rename(op) {
                     self.ask(op, cx);
                 }
