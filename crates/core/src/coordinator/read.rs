@@ -16,7 +16,7 @@ use crate::{
     storage::Storage,
     version::Record,
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 
 impl Shard {
@@ -48,7 +48,7 @@ impl Shard {
             required,
             epoch: self.layout.epoch(),
             deadline_ms,
-            kind: Kind::Read(ReadOp::default()),
+            kind: Kind::Read(Box::default()),
         });
         self.ask(op, cx);
     }

@@ -24,7 +24,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
-pub use name::{Item, die, key_hash};
+pub use name::{Item, die, key_hash, leaf_place};
 pub use sums::{
     Deltas, Sum, Sums, add, are_names, delta, depth, depth_for, differing, holds, is_sound, total,
 };
