@@ -200,7 +200,8 @@ impl Shard {
             return self.collected(op, cx);
         }
         if have + read.outstanding.len() < required {
-            let reason = match member == me {
+            // A repair that the own replica refuses, for want of space perhaps, is no damage.
+            let reason = match owed && member == me {
                 true => Rejected::Damaged,
                 false => Rejected::NoQuorum { required: required as u8, alive: have as u8 },
             };

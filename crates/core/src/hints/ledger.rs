@@ -44,6 +44,17 @@ pub struct HintStats {
     pub behind: u64,
 }
 
+/// What is held for one owner.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HintsFor {
+    /// The owner.
+    pub target: MemberNumber,
+    /// Bytes held for it.
+    pub bytes: u64,
+    /// The time of the oldest write among them.
+    pub oldest: Option<Hlc>,
+}
+
 #[derive(Clone, Copy, Default, Debug)]
 struct Count {
     hints: u64,
@@ -57,7 +68,8 @@ pub(crate) struct Ledger {
     targets: BTreeMap<MemberNumber, u64>,
     bytes: u64,
     held: u64,
-    times: BTreeMap<Hlc, u32>,
+    /// How many hints of each time are held for each owner.
+    times: BTreeMap<MemberNumber, BTreeMap<Hlc, u32>>,
     /// Slots of keys that hold hints which are not counted yet; `None` before the first look.
     uncounted: Option<BTreeSet<Slot>>,
     pub(super) delivered: u64,
@@ -118,13 +130,14 @@ impl Ledger {
             *self.targets.entry(target).or_default() += bytes;
             self.bytes += bytes;
             self.held += 1;
+            *self.times.entry(target).or_default().entry(hint.write.time).or_default() += 1;
         }
-        *self.times.entry(hint.write.time).or_default() += 1;
     }
 
     fn remove(&mut self, slot: Slot, hint: &Hint) {
         let bytes = bytes(hint);
         for &target in &hint.targets {
+            self.forget_time(target, hint.write.time);
             let Some(count) = self.counts.get_mut(&(target, slot)) else { continue };
             if count.hints <= 1 || count.bytes <= bytes {
                 // All of it, also if some was given up that can be read after all.
@@ -138,12 +151,22 @@ impl Ledger {
             self.spend(target, bytes);
             self.held -= 1;
         }
-        if let Some(count) = self.times.get_mut(&hint.write.time) {
+    }
+
+    fn forget_time(&mut self, target: MemberNumber, time: Hlc) {
+        let Some(times) = self.times.get_mut(&target) else { return };
+        if let Some(count) = times.get_mut(&time) {
             *count -= 1;
             if *count == 0 {
-                self.times.remove(&hint.write.time);
+                times.remove(&time);
             }
         }
+    }
+
+    /// What is held for each owner.
+    pub(crate) fn held_for(&self) -> impl Iterator<Item = HintsFor> + '_ {
+        let oldest = |target| self.times.get(&target).and_then(|times| times.keys().next().copied());
+        self.targets().map(move |(target, bytes)| HintsFor { target, bytes, oldest: oldest(target) })
     }
 
     /// Owners for whom anything is held, with its bytes.
@@ -166,9 +189,6 @@ impl Ledger {
         self.held -= count.hints;
         self.spend(target, count.bytes);
         self.lost += count.hints;
-        if self.held == 0 {
-            self.times.clear();
-        }
     }
 
     /// Bytes that are not held any more.
@@ -178,6 +198,8 @@ impl Ledger {
             *total -= bytes;
             if *total == 0 {
                 self.targets.remove(&target);
+                // Times of what was given up among them.
+                self.times.remove(&target);
             }
         }
     }
@@ -187,7 +209,7 @@ impl Ledger {
         HintStats {
             held: self.held,
             bytes: self.bytes,
-            oldest: self.times.keys().next().copied(),
+            oldest: self.times.values().filter_map(|times| times.keys().next().copied()).min(),
             delivered: self.delivered,
             refused: self.refused,
             taken: self.taken,

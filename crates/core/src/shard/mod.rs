@@ -17,7 +17,7 @@ use crate::{
         operation::{Members, Operations, Origin},
     },
     exchange::{self, tend::Tending},
-    hints::{HintStats, Hints},
+    hints::{HintStats, Hints, HintsFor},
     hlc::{Hlc, Now},
     ids::{Actor, Epoch, MemberNumber},
     layout::Layout,
@@ -250,6 +250,11 @@ impl Shard {
             hints,
             exchange: self.exchange_stats(),
         }
+    }
+
+    /// What is held for each owner that is down.
+    pub fn hints_held(&self) -> impl Iterator<Item = HintsFor> + '_ {
+        self.hints.ledger.held_for()
     }
 
     /// Slots in which an owner has missed a write that nobody holds for it, as far as this shard knows.

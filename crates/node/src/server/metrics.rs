@@ -2,9 +2,12 @@
 
 use super::counter::{Counter, Histogram, HistogramSnapshot};
 use crate::redis::COUNTED;
-use clockwise_core::{exchange::ExchangeStats, hlc::Hlc, outbox::Event, shard::ShardStats};
+use clockwise_core::{
+    exchange::ExchangeStats, hints::HintsFor, hlc::Hlc, ids::MemberNumber, outbox::Event, shard::ShardStats,
+};
 use clockwise_store::{EngineStats, RecoveryReport};
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -82,6 +85,7 @@ struct Gauges {
     shard: ShardStats,
     engine: EngineStats,
     live_keys: u64,
+    hints_for: Vec<HintsFor>,
 }
 
 impl ShardMetrics {
@@ -90,8 +94,15 @@ impl ShardMetrics {
     }
 
     /// Notes how things stand; now and then, as it takes a lock that readers share.
-    pub(crate) fn set_gauges(&self, shard: ShardStats, engine: EngineStats, live_keys: u64) {
-        *self.gauges.lock().unwrap_or_else(PoisonError::into_inner) = Gauges { shard, engine, live_keys };
+    pub(crate) fn set_gauges(
+        &self,
+        shard: ShardStats,
+        engine: EngineStats,
+        live_keys: u64,
+        hints_for: Vec<HintsFor>,
+    ) {
+        let gauges = Gauges { shard, engine, live_keys, hints_for };
+        *self.gauges.lock().unwrap_or_else(PoisonError::into_inner) = gauges;
     }
 }
 
@@ -310,6 +321,23 @@ impl Metrics {
             load.disk_free_bytes = load.disk_free_bytes.max(gauges.engine.disk_free_bytes);
         }
         load
+    }
+}
+
+impl Metrics {
+    /// What is held for each server that is down, over all shards, as of about a second ago.
+    pub(crate) fn hints_held(&self) -> BTreeMap<MemberNumber, HintsFor> {
+        let mut held: BTreeMap<MemberNumber, HintsFor> = BTreeMap::new();
+        for shard in &self.shards {
+            let gauges = shard.gauges.lock().unwrap_or_else(PoisonError::into_inner);
+            for &more in &gauges.hints_for {
+                let entry = HintsFor { target: more.target, bytes: 0, oldest: more.oldest };
+                let all = held.entry(more.target).or_insert(entry);
+                all.bytes += more.bytes;
+                all.oldest = all.oldest.min(more.oldest).or(all.oldest).or(more.oldest);
+            }
+        }
+        held
     }
 }
 

@@ -2,7 +2,8 @@
 //! same through every server.
 
 use super::Case;
-use clockwise_core::version::{Record, Value};
+use crate::history::Held;
+use clockwise_core::version::Value;
 
 pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
     let Some(last) = case.last else { return };
@@ -16,7 +17,7 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
     if last.holdings.len() != last.owners {
         found.push(format!("{} of {} owners say what they hold", last.holdings.len(), last.owners));
     }
-    let mut first: Option<(u32, Record)> = None;
+    let mut first: Option<(u32, Held)> = None;
     for (member, record) in &last.holdings {
         let Some(record) = record else {
             found.push(format!("the copy of s{member} is damaged"));
@@ -33,11 +34,13 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
     }
 }
 
-/// A record without the bytes of values that expire, which each replica frees at its own pace.
-pub(super) fn canonical(record: &Record) -> Record {
-    let mut record = record.clone();
-    for version in record.versions.iter_mut().filter(|version| version.expires_ms.is_some()) {
-        version.value = Value::Freed;
+/// A copy without the bytes of values that expire, which each replica frees at its own pace.
+pub(super) fn canonical(held: &Held) -> Held {
+    let mut held = held.clone();
+    if let Held::Record(record) = &mut held {
+        for version in record.versions.iter_mut().filter(|version| version.expires_ms.is_some()) {
+            version.value = Value::Freed;
+        }
     }
-    record
+    held
 }

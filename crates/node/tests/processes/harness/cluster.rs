@@ -1,6 +1,6 @@
 //! A cluster of `clockwise start` processes.
 
-use super::{Pipe, Ports, Process, clockwise, eventually, finish};
+use super::{Pipe, Ports, Process, clockwise, clockwise_in, eventually, finish};
 use bytes::Bytes;
 use clockwise::client::is_ready;
 use clockwise_wire::resp::Reply;
@@ -23,6 +23,8 @@ pub struct TestCluster {
     pub ports: Ports,
     pub folder: TempDir,
     pub servers: Vec<Option<Process>>,
+    /// The network namespace of each server, if they have some.
+    pub namespaces: Vec<String>,
     flags: Vec<String>,
     /// Of each server that is not started with another number.
     shards: u16,
@@ -35,15 +37,22 @@ impl TestCluster {
     }
 
     fn sharded(count: usize, shards: u16, flags: &[&str]) -> TestCluster {
-        let mut cluster = TestCluster {
+        let mut cluster = TestCluster::planned(count, shards, flags);
+        (0..count).for_each(|server| cluster.start(server, &[]));
+        cluster
+    }
+
+    /// Ports and folders for servers, none of which is started yet.
+    pub fn planned(count: usize, shards: u16, flags: &[&str]) -> TestCluster {
+        let cluster = TestCluster {
             ports: Ports::reserve(),
             folder: tempfile::tempdir().unwrap(),
             servers: (0..count).map(|_| None).collect(),
+            namespaces: Vec::new(),
             flags: flags.iter().map(|flag| (*flag).to_owned()).collect(),
             shards,
         };
         fs::write(cluster.folder.path().join("secret"), SECRET).unwrap();
-        (0..count).for_each(|server| cluster.start(server, &[]));
         cluster
     }
 
@@ -74,12 +83,16 @@ impl TestCluster {
 
     /// Starts a server that is down; `more` flags win over those of the cluster.
     pub fn start(&mut self, server: usize, more: &[&str]) {
-        self.start_with(clockwise(), server, more);
+        let command = self.namespaces.get(server).map_or_else(clockwise, |namespace| clockwise_in(namespace));
+        self.start_with(command, server, more);
     }
 
     /// The same with a command that ends with the binary.
     pub fn start_with(&mut self, mut command: Command, server: usize, more: &[&str]) {
         command.args(["start", "--stop-on-stdin-eof", "--data"]).arg(self.data(server));
+        if !self.namespaces.is_empty() {
+            command.args(["--insecure", "--host", &self.cluster(server).ip().to_string()]);
+        }
         if !more.contains(&"--port") {
             command.args(["--port", &self.cluster(server).port().to_string()]);
         }
