@@ -182,6 +182,7 @@ impl Server {
                     confirmed: true,
                     hints: HintBudget::default(),
                     exchange: self.exchange,
+                    collect: self.collect,
                     canary: self.canary,
                 };
                 Unit { shard: Shard::new(config, layout.clone()), store, out: Outbox::default() }

@@ -3,7 +3,7 @@
 
 use super::{
     operation::{Answer, Kind, ReadOp},
-    read::take,
+    read::{leave_out_collectable, take},
 };
 use crate::limits::READS_AGAIN;
 use crate::{
@@ -37,6 +37,7 @@ impl Shard {
     /// client gets does not change any more, unless it still waits and what was read is no longer the latest.
     pub(super) fn late_answer<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(read) = self.reading(op) else { return };
+        leave_out_collectable(read);
         let Some(answer) = read.answers.last() else { return };
         if answer.stamp.is_none() {
             // A stand-in's: what it holds is delivered, and repairs nothing.

@@ -87,6 +87,7 @@ fn config(number: u32, canary: Canary) -> ShardConfig {
         confirmed: true,
         hints: HintBudget::default(),
         exchange: false,
+        collect: false,
         canary,
     }
 }
@@ -195,6 +196,13 @@ impl Cluster {
     pub fn exchange(&mut self, canary: Canary) {
         for number in 1..=self.servers.len() as u32 {
             self.begin_anew(number, ShardConfig { exchange: true, ..config(number, canary) });
+        }
+    }
+
+    /// Servers compare their slots and collect from now on.
+    pub fn collect(&mut self, canary: Canary) {
+        for number in 1..=self.servers.len() as u32 {
+            self.begin_anew(number, ShardConfig { exchange: true, collect: true, ..config(number, canary) });
         }
     }
 

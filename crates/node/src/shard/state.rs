@@ -350,6 +350,7 @@ impl ShardState {
                     confirmed: self.shared.is_confirmed(),
                     hints: self.shared.hint_budget(),
                     exchange: true,
+                    collect: true,
                     canary: Default::default(),
                 };
                 self.core = Some(Shard::new(config, Arc::clone(&layout)));
