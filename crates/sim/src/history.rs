@@ -38,6 +38,8 @@ pub(crate) struct Key {
     pub(crate) phase: u32,
     /// Whether it is ever deleted.
     pub(crate) deletes: bool,
+    /// Whether it is deleted often.
+    pub(crate) deleted: bool,
     /// Written at all owners, and so read at any number of them.
     pub(crate) all: bool,
 }
@@ -169,6 +171,10 @@ pub(crate) struct Final {
     pub(crate) unread: Option<Vec<(u32, Option<Record>)>>,
     /// The key's owners.
     pub(crate) owners: usize,
+    /// Until when on the servers' clocks owners were asked: what could be collected by then need not be there.
+    pub(crate) until: Hlc,
+    /// What could be collected by then must be gone everywhere.
+    pub(crate) collected: Option<Hlc>,
 }
 
 /// Everything that the checkers look at.

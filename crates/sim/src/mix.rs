@@ -26,10 +26,12 @@ pub enum Mix {
     Everything,
     /// All owners of a key down at once, again and again, so that stand-ins take the writes.
     StandIn,
+    /// Keys are deleted and left alone until they are collected, then written again, for more than a minute.
+    Deletes,
 }
 
-/// Seeds that the tests run of each mix, from 1 on: 750 in all. The second round is needed by few of `clock`: it has most.
-pub const TESTED: [(Mix, u64); 7] = [
+/// Seeds that the tests run of each mix, from 1 on: 810 in all. The second round is needed by few of `clock`: it has most.
+pub const TESTED: [(Mix, u64); 8] = [
     (Mix::Calm, 50),
     (Mix::Network, 100),
     (Mix::Crash, 120),
@@ -37,6 +39,7 @@ pub const TESTED: [(Mix, u64); 7] = [
     (Mix::Layout, 60),
     (Mix::Everything, 90),
     (Mix::StandIn, 110),
+    (Mix::Deletes, 60),
 ];
 
 impl Mix {
@@ -46,8 +49,16 @@ impl Mix {
     }
 
     /// All mixes.
-    pub const ALL: [Mix; 7] =
-        [Mix::Calm, Mix::Network, Mix::Crash, Mix::Clock, Mix::Layout, Mix::Everything, Mix::StandIn];
+    pub const ALL: [Mix; 8] = [
+        Mix::Calm,
+        Mix::Network,
+        Mix::Crash,
+        Mix::Clock,
+        Mix::Layout,
+        Mix::Everything,
+        Mix::StandIn,
+        Mix::Deletes,
+    ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
@@ -59,6 +70,7 @@ impl Mix {
             Mix::Layout => "layout",
             Mix::Everything => "everything",
             Mix::StandIn => "stand-in",
+            Mix::Deletes => "deletes",
         }
     }
 
@@ -111,6 +123,24 @@ impl Mix {
                 (Kind::Split, 2),
                 (Kind::Slow, 4),
                 (Kind::SlowDisk, 2),
+                (Kind::Jump, 2),
+                (Kind::Drift, 1),
+            ],
+            Mix::Deletes => &[
+                (Kind::Owners, 2),
+                (Kind::CutOwners, 2),
+                (Kind::Restart, 2),
+                (Kind::Kill, 3),
+                (Kind::Power, 3),
+                (Kind::PowerSome, 1),
+                (Kind::PowerAll, 1),
+                (Kind::Pause, 2),
+                (Kind::Reset, 2),
+                (Kind::OneWay, 3),
+                (Kind::Pair, 2),
+                (Kind::Split, 2),
+                (Kind::Slow, 4),
+                (Kind::SlowDisk, 3),
                 (Kind::Jump, 2),
                 (Kind::Drift, 1),
             ],
@@ -185,6 +215,10 @@ pub(crate) struct Plan {
     pub(crate) cold_per_mille: u32,
     /// Whether servers compare their slots all the time.
     pub(crate) exchange: bool,
+    /// Whether they collect what is deleted or expired.
+    pub(crate) collect: bool,
+    /// Keys take turns: each is used for so long, then left alone twice as long; 0: all of them all the time.
+    pub(crate) turn_us: u64,
     /// How long a sync of the log takes.
     pub(crate) sync_us: (u64, u64),
 }
@@ -215,6 +249,7 @@ impl Plan {
         let replicas = if servers >= 5 && !fixed && chance(&mut rng, 200) { 5 } else { 3 };
         // In half of its seeds no process ends, so that what a stand-in remembers must do.
         let cuts_only = mix == Mix::StandIn && seed % 4 < 2;
+        let long = mix == Mix::Deletes;
         let gaps = if cuts_only { 3 } else { 1 };
         Plan {
             seed,
@@ -227,8 +262,8 @@ impl Plan {
             clients: rng.usize(6..=14),
             operations: if mix == Mix::StandIn { OPERATIONS * 3 / 2 } else { OPERATIONS },
             faults: FAULTS,
-            think_us: 1_000 * rng.u64(5..=60),
-            gap_us: 1_000 * gaps * rng.u64(150..=450),
+            think_us: 1_000 * rng.u64(5..=60) * if long { 30 } else { 1 },
+            gap_us: 1_000 * gaps * rng.u64(150..=450) * if long { 10 } else { 1 },
             // Two clocks are then at most 500 ms apart.
             skew_us: if chance(&mut rng, 700) || mix == Mix::Clock { 250_000 } else { 1_000 },
             beyond_per_mille: if mix == Mix::Clock { 300 } else { 0 },
@@ -239,7 +274,9 @@ impl Plan {
             cold_per_mille: [0, 20, 300][rng.usize(0..3)],
             sync_us: [(200, 2_000), (1_000, 20_000)][rng.usize(0..2)],
             // Compared all the time, replicas are seldom so far apart that a plain write is beaten.
-            exchange: rng.bool() && (mix != Mix::Clock || seed.is_multiple_of(3)),
+            exchange: (rng.bool() || long) && (mix != Mix::Clock || seed.is_multiple_of(3)),
+            collect: true,
+            turn_us: if long { 12_000_000 } else { 0 },
         }
     }
 }
@@ -262,6 +299,7 @@ impl Plan {
             replicas: 3,
             style,
             exchange: false,
+            collect: false,
             clients: 0,
             skew_us: 0,
             beyond_per_mille: 0,
@@ -291,13 +329,16 @@ fn style(mix: Mix, seed: u64, rng: &mut Rng) -> Style {
 
 fn shares(mix: Mix, seed: u64, rng: &mut Rng) -> Shares {
     match mix {
-        Mix::Layout => Shares { shared: [2, 1, 0, 2, 2], own: 1, many_plain: false },
-        Mix::Clock => Shares { shared: [1, 6, 1, 9, 1], own: 1, many_plain: !seed.is_multiple_of(3) },
-        Mix::StandIn => Shares { shared: [8, 1, 2, 1, 2], own: 1, many_plain: false },
+        Mix::Layout => Shares { shared: [2, 1, 0, 2, 2], own: 1, many_plain: false, deleted: false },
+        Mix::Deletes => Shares { shared: [3, 3, 4, 0, 1], own: 1, many_plain: false, deleted: true },
+        Mix::Clock => {
+            Shares { shared: [1, 6, 1, 9, 1], own: 1, many_plain: !seed.is_multiple_of(3), deleted: false }
+        }
+        Mix::StandIn => Shares { shared: [8, 1, 2, 1, 2], own: 1, many_plain: false, deleted: false },
         _ => match rng.u32(0..4) {
-            0 => Shares { shared: [0, 0, 0, 4, 3], own: 2, many_plain: false },
-            1 => Shares { shared: [3, 3, 3, 0, 0], own: 2, many_plain: false },
-            _ => Shares { shared: [3, 2, 2, 3, 3], own: 2, many_plain: false },
+            0 => Shares { shared: [0, 0, 0, 4, 3], own: 2, many_plain: false, deleted: false },
+            1 => Shares { shared: [3, 3, 3, 0, 0], own: 2, many_plain: false, deleted: false },
+            _ => Shares { shared: [3, 2, 2, 3, 3], own: 2, many_plain: false, deleted: false },
         },
     }
 }

@@ -106,6 +106,7 @@ pub(crate) struct Server {
     pub(crate) disk_slowness: u64,
     shards: u16,
     exchange: bool,
+    collect: bool,
     canary: Canary,
 }
 
@@ -131,6 +132,8 @@ pub(crate) struct Build {
     pub(crate) shards: u16,
     /// Whether its servers compare their slots all the time.
     pub(crate) exchange: bool,
+    /// Whether they collect what is deleted or expired.
+    pub(crate) collect: bool,
     /// A known bug.
     pub(crate) canary: Canary,
 }
@@ -153,6 +156,7 @@ impl Server {
             disk_slowness: 1,
             shards: build.shards,
             exchange: build.exchange,
+            collect: build.collect,
             canary: build.canary,
         })
     }

@@ -2,7 +2,12 @@
 //! same through every server.
 
 use super::Case;
-use clockwise_core::version::{Record, Value};
+use crate::history::Seen;
+use clockwise_core::{
+    hlc::Hlc,
+    tree,
+    version::{Record, Value},
+};
 
 pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
     let Some(last) = case.last else { return };
@@ -10,7 +15,8 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
         found.push("no read of all replicas succeeds after healing".to_owned());
         return;
     };
-    for other in last.others.iter().filter(|other| *other != read) {
+    let alive = |seen: &[Seen]| seen.iter().filter(|it| !it.expired).cloned().collect::<Vec<_>>();
+    for other in last.others.iter().filter(|other| alive(other) != alive(read)) {
         found.push(format!("a read through another server got {other:?} instead of {read:?}"));
     }
     if last.holdings.len() != last.owners {
@@ -22,7 +28,7 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
             found.push(format!("the copy of s{member} is damaged"));
             continue;
         };
-        let record = canonical(record);
+        let record = canonical(record, last.until);
         match &first {
             None => first = Some((*member, record)),
             Some((_, other)) if *other == record => {}
@@ -33,8 +39,12 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
     }
 }
 
-/// A record without the bytes of values that expire, which each replica frees at its own pace.
-pub(super) fn canonical(record: &Record) -> Record {
+/// A record without the bytes of values that expire, which each replica frees at its own pace; none, if it can be
+/// collected at this instant.
+pub(super) fn canonical(record: &Record, until: Hlc) -> Record {
+    if tree::collectable_from(record).is_some_and(|from| from <= until) {
+        return Record::default();
+    }
     let mut record = record.clone();
     for version in record.versions.iter_mut().filter(|version| version.expires_ms.is_some()) {
         version.value = Value::Freed;
