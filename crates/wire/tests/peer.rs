@@ -272,7 +272,7 @@ fn golden_rounds() {
         Step::Push { round, lines, root },
         Step::Confirm { round, incarnation },
         Step::Void { round },
-        Step::Fact { collect: Hlc(1) },
+        Step::Fact { lines },
     ];
     let slot = Slot::new(12182).expect("a slot");
     let body = Body::Rounds(steps.into_iter().map(|step| (slot, step)).collect());
@@ -289,7 +289,7 @@ fn golden_rounds() {
         step(4, &[&name, &two, &one, &[1, 3], &[0; 15]]),
         step(5, &[&name, &[2]]),
         step(6, &[&name]),
-        step(7, &[&one]),
+        step(7, &[&two, &one]),
     ];
     assert_eq!(bytes[5], 24);
     assert_eq!(bytes[22..bytes.len() - 4], expected.concat());

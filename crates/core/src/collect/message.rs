@@ -65,10 +65,10 @@ pub enum Step {
         /// The round.
         round: u64,
     },
-    /// Every owner has confirmed: all that was ever written up to here is at each of them, or never was.
+    /// How far the lines of an owner are: up to the collect line, all that was ever written is at each owner, or never was.
     Fact {
-        /// The new collect line.
-        collect: Hlc,
+        /// The lines.
+        lines: Lines,
     },
 }
 

@@ -115,6 +115,22 @@ impl Shard {
         }
     }
 
+    /// Owners whose lines are behind are told at once, because what was read from them was refused for it.
+    pub(crate) fn tell_lines<S: Storage>(
+        &mut self,
+        slot: Slot,
+        behind: &[MemberNumber],
+        lines: Lines,
+        cx: &mut Context<'_, S>,
+    ) {
+        for &member in behind {
+            match member == self.config.me {
+                true => self.raise_lines(slot, lines, cx),
+                false => self.send_steps(member, alloc::vec![(slot, Step::Fact { lines })], cx),
+            }
+        }
+    }
+
     fn send_steps<S: Storage>(
         &mut self,
         to: MemberNumber,
@@ -173,11 +189,10 @@ impl Shard {
             Step::Push { round, lines, root } => self.push_asked(from, slot, round, lines, root, cx),
             Step::Confirm { round, incarnation } => self.confirmed(from, slot, round, incarnation, cx),
             Step::Void { round } => self.round_refused(from, slot, round, cx),
-            Step::Fact { collect } => {
-                let owners = self.layout.owners(slot);
-                let both = owners.contains(&from) && owners.contains(&self.config.me);
-                if both && self.is_complete(slot, cx.store) {
-                    self.raise_lines(slot, Lines { refuse: collect, collect }, cx);
+            Step::Fact { lines } => {
+                let owner = self.layout.owners(slot).contains(&self.config.me);
+                if owner && self.is_complete(slot, cx.store) {
+                    self.raise_lines(slot, lines, cx);
                 }
             }
         }

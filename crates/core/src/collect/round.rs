@@ -328,13 +328,13 @@ impl Shard {
             return self.void_round(slot, cx);
         }
         let Some(it) = self.collecting.rounds.remove(&slot) else { return };
-        let collect = it.upto;
-        self.raise_lines(slot, Lines { refuse: collect, collect }, cx);
+        let lines = Lines { refuse: it.upto, collect: it.upto };
+        self.raise_lines(slot, lines, cx);
         self.collecting.tally.done += 1;
         self.collecting.waits.remove(&slot);
         self.collecting.rests.remove(&slot);
         for (member, _) in it.lives.into_iter().filter(|(member, _)| *member != life.0) {
-            self.say(member, slot, Step::Fact { collect }, cx);
+            self.say(member, slot, Step::Fact { lines }, cx);
         }
     }
 }

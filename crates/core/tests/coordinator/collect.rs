@@ -1,5 +1,8 @@
 //! Rounds and collection on a cluster without delay or loss.
 
+#[path = "collect/rules.rs"]
+mod rules;
+
 use crate::cluster::{Cluster, level};
 use clockwise_core::{
     canary::Canary,

@@ -74,9 +74,9 @@ fn put_step(out: &mut Vec<u8>, step: &Step) {
             put_u64(out, u64::from(*incarnation));
         }
         Step::Void { .. } => begin(out, VOID),
-        Step::Fact { collect } => {
+        Step::Fact { lines } => {
             begin(out, FACT);
-            put_time(out, *collect);
+            put_lines(out, lines);
         }
     }
 }
@@ -84,7 +84,7 @@ fn put_step(out: &mut Vec<u8>, step: &Step) {
 fn get_step(reader: &mut Reader) -> Result<Step, Malformed> {
     let code = reader.u8()?;
     if code == FACT {
-        return Ok(Step::Fact { collect: get_time(reader)? });
+        return Ok(Step::Fact { lines: get_lines(reader)? });
     }
     let round = reader.u64()?;
     Ok(match code {

@@ -23,6 +23,6 @@ fn step(rng: &mut Rng) -> Step {
         4 => Step::Push { round, lines, root },
         5 => Step::Confirm { round, incarnation },
         6 => Step::Void { round },
-        _ => Step::Fact { collect: lines.collect },
+        _ => Step::Fact { lines },
     }
 }
