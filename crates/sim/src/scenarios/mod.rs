@@ -2,6 +2,7 @@
 
 mod blind;
 mod clocks;
+mod collect;
 mod disks;
 mod dynamo;
 mod epochs;
