@@ -126,6 +126,10 @@ pub const COLLECT_BUSY_TICKS: u64 = 8;
 pub const BUSY_OPERATIONS: usize = 4;
 /// Operations in flight per shard; more are refused before anything is done.
 pub const OPERATIONS: usize = 16_384;
+/// Reads of a slot within a tick from which on reads of the same key share their questions.
+pub const HOT_READS: u8 = 32;
+/// Keys of a shard that are treated as hot at a time.
+pub const HOT_LINES: usize = 64;
 /// How often a strict read begins again at most, because something newer came to light while it was repairing.
 pub const READS_AGAIN: u8 = 16;
 /// Deadline of a request that names none, in milliseconds.

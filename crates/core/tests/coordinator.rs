@@ -10,6 +10,8 @@ mod doubts;
 mod exchange;
 #[path = "coordinator/hints.rs"]
 mod hints;
+#[path = "coordinator/hot.rs"]
+mod hot;
 #[path = "coordinator/large.rs"]
 mod large;
 #[path = "coordinator/marks.rs"]

@@ -75,8 +75,10 @@ const ALL: [Kind; KINDS] = [
     Kind::Full,
 ];
 
-/// Longest time that a fault lasts.
-const LASTS_US: u64 = 1_500_000;
+/// Longest time that a fault lasts in most mixes: shorter than gossip needs to declare anybody down.
+pub(crate) const LASTS_US: u64 = 1_500_000;
+/// Longest time in the mix that lets gossip do so.
+pub(crate) const LONG_US: u64 = 9_000_000;
 /// How long servers without power are back before they lose it again, at most.
 const BACK_US: u64 = 250_000;
 /// How long they are without it then.
@@ -143,10 +145,10 @@ impl World {
     fn halt_owners(&mut self) {
         let owners = self.owners_of_a_key();
         let together = self.fault_rng.bool();
-        let common = span(&mut self.fault_rng, 5_000, LASTS_US);
+        let common = span(&mut self.fault_rng, 5_000, self.plan.lasts_us);
         for &owner in &owners {
             let how = [Stop::Clean, Stop::Kill, Stop::Power][self.fault_rng.usize(0..3)];
-            let lasts = if together { common } else { span(&mut self.fault_rng, 5_000, LASTS_US) };
+            let lasts = if together { common } else { span(&mut self.fault_rng, 5_000, self.plan.lasts_us) };
             self.halt_for(owner, how, lasts);
         }
         if together {
@@ -175,12 +177,12 @@ impl World {
     }
 
     fn lasts(&mut self) -> u64 {
-        span(&mut self.fault_rng, 1_000, LASTS_US)
+        span(&mut self.fault_rng, 1_000, self.plan.lasts_us)
     }
 
     /// Ends a server's process, and lets another start after a while.
     pub(crate) fn halt(&mut self, server: usize, how: Stop) {
-        let lasts = span(&mut self.fault_rng, 5_000, LASTS_US);
+        let lasts = span(&mut self.fault_rng, 5_000, self.plan.lasts_us);
         self.halt_for(server, how, lasts);
     }
 

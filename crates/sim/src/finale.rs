@@ -3,7 +3,7 @@
 use crate::{
     client::Answer,
     clock::WALL_BASE_MS,
-    history::{End, Final, Operation, What},
+    history::{End, Final, Held, Operation, What},
     server::State,
     world::World,
 };
@@ -241,7 +241,7 @@ impl World {
     }
 
     /// Asks each owner of each key what it holds; nobody reads, so that nothing is repaired by reading.
-    fn look_everywhere(&mut self, keys: &[usize]) -> BTreeMap<usize, Vec<(u32, Option<Record>)>> {
+    fn look_everywhere(&mut self, keys: &[usize]) -> BTreeMap<usize, Vec<(u32, Option<Held>)>> {
         let mut holdings = BTreeMap::new();
         for _ in 0..TRIES {
             let level = Level { need: Need::All, strict: true };
@@ -249,8 +249,8 @@ impl World {
             let asked: BTreeMap<u64, usize> =
                 left.into_iter().map(|key| (self.ask_any(key, Op::Explain, level), key)).collect();
             for (number, answer) in self.collect(&asked.keys().copied().collect()) {
-                if let Answer::Explained(held) = answer {
-                    holdings.insert(asked[&number], held);
+                if let Answer::Explained(copies) = answer {
+                    holdings.insert(asked[&number], held(copies));
                 }
             }
         }
@@ -277,10 +277,15 @@ impl World {
         for answer in answers {
             match answer {
                 Answer::Read { seen, .. } => last.others.push(seen),
-                Answer::Explained(holdings) => last.holdings = holdings,
+                Answer::Explained(copies) => last.holdings = held(copies),
                 _ => {}
             }
         }
         last
     }
+}
+
+/// What the owners said, for the history.
+fn held(copies: Vec<(u32, Option<Record>)>) -> Vec<(u32, Option<Held>)> {
+    copies.into_iter().map(|(member, record)| (member, record.map(Held::Record))).collect()
 }

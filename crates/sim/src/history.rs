@@ -1,4 +1,7 @@
 //! What the clients did and heard: the only thing, with what is read after healing, that the checkers look at.
+//!
+//! Simulated clients write it, and so do those of real processes (`crates/node/tests/chaos`), who are told less: the time of
+//! a write only by whoever reads it, and of an owner's copy a description.
 
 use bytes::Bytes;
 use clockwise_core::{
@@ -10,7 +13,7 @@ use clockwise_core::{
 
 /// How a key is used; each way has promises of its own.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Class {
+pub enum Class {
     /// Causal reads, writes and deletes at any level.
     Causal,
     /// Plain reads, writes and deletes at any level.
@@ -29,24 +32,24 @@ pub(crate) enum Class {
 
 /// A key of the run.
 #[derive(Clone, Debug)]
-pub(crate) struct Key {
+pub struct Key {
     /// Its name.
-    pub(crate) name: Bytes,
+    pub name: Bytes,
     /// How it is used.
-    pub(crate) class: Class,
+    pub class: Class,
     /// In which phase of the run it is used; a new layout begins a new phase with new keys.
-    pub(crate) phase: u32,
+    pub phase: u32,
     /// Whether it is ever deleted.
-    pub(crate) deletes: bool,
+    pub deletes: bool,
     /// Whether it is deleted often.
-    pub(crate) deleted: bool,
+    pub deleted: bool,
     /// Written at all owners, and so read at any number of them.
-    pub(crate) all: bool,
+    pub all: bool,
 }
 
 /// What a client asked for.
 #[derive(Clone, Debug)]
-pub(crate) enum What {
+pub enum What {
     /// A read of all versions, or of the plain value.
     Read,
     /// A write.
@@ -55,45 +58,45 @@ pub(crate) enum What {
 
 /// What a client wrote. The value's name is the number of the operation.
 #[derive(Clone, Debug)]
-pub(crate) struct Writing {
+pub struct Writing {
     /// Plain or causal.
-    pub(crate) plain: bool,
+    pub plain: bool,
     /// Without a value.
-    pub(crate) delete: bool,
+    pub delete: bool,
     /// With an expiry.
-    pub(crate) expires: bool,
+    pub expires: bool,
     /// Causal: the operations whose values came with the token.
-    pub(crate) direct: Vec<u64>,
+    pub direct: Vec<u64>,
 }
 
 /// One version in an answer.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Seen {
+pub struct Seen {
     /// The operation that wrote it; `None` if the bytes are not of this run, or are freed.
-    pub(crate) value: Option<u64>,
+    pub value: Option<u64>,
     /// The bytes are gone.
-    pub(crate) freed: bool,
+    pub freed: bool,
     /// Hidden at the instant of the answer, on the clock of the server that answered.
-    pub(crate) expired: bool,
+    pub expired: bool,
     /// Its name.
-    pub(crate) dot: Dot,
+    pub dot: Dot,
     /// What it replaced.
-    pub(crate) ctx: DotSet,
+    pub ctx: DotSet,
     /// Its time.
-    pub(crate) time: Hlc,
+    pub time: Hlc,
     /// A plain write.
-    pub(crate) register: bool,
+    pub register: bool,
 }
 
 /// How an operation ended.
 #[derive(Clone, Debug)]
-pub(crate) enum End {
+pub enum End {
     /// Not yet.
     Open,
     /// These versions.
     Read(Vec<Seen>),
-    /// Acknowledged, with its time.
-    Written(Hlc),
+    /// Acknowledged, with its time if anybody told the client.
+    Written(Option<Hlc>),
     /// Certainly not applied.
     Rejected,
     /// No server took it: not even sent.
@@ -106,26 +109,32 @@ pub(crate) enum End {
 
 /// One operation of one client.
 #[derive(Clone, Debug)]
-pub(crate) struct Operation {
-    pub(crate) client: usize,
+pub struct Operation {
+    /// Who asked.
+    pub client: usize,
     /// Index into [`History::keys`].
-    pub(crate) key: usize,
-    pub(crate) what: What,
-    pub(crate) level: Level,
-    /// The server that was asked, and which of its processes took it (0: none).
-    pub(crate) server: usize,
-    pub(crate) life: u64,
+    pub key: usize,
+    /// What for.
+    pub what: What,
+    /// At which level.
+    pub level: Level,
+    /// The server that was asked.
+    pub server: usize,
+    /// Which of its processes took it (0: none).
+    pub life: u64,
     /// Whether that server owned a replica and so coordinated itself.
-    pub(crate) owner: bool,
-    pub(crate) invoked_us: u64,
+    pub owner: bool,
+    /// When it began, in microseconds of the run.
+    pub invoked_us: u64,
     /// When it ended; `u64::MAX` as long as it has not.
-    pub(crate) ended_us: u64,
-    pub(crate) end: End,
+    pub ended_us: u64,
+    /// How.
+    pub end: End,
 }
 
 impl Operation {
     /// What it wrote, if it is a write.
-    pub(crate) fn writing(&self) -> Option<&Writing> {
+    pub fn writing(&self) -> Option<&Writing> {
         match &self.what {
             What::Write(writing) => Some(writing),
             What::Read => None,
@@ -133,22 +142,22 @@ impl Operation {
     }
 
     /// Whether it is an acknowledged write.
-    pub(crate) fn acknowledged(&self) -> bool {
+    pub fn acknowledged(&self) -> bool {
         matches!(self.end, End::Written(_))
     }
 
     /// Whether it is a write that cannot have landed.
-    pub(crate) fn void(&self) -> bool {
+    pub fn void(&self) -> bool {
         matches!(self.end, End::Rejected | End::Refused)
     }
 
     /// When a write was acknowledged; never, if it was not.
-    pub(crate) fn answered_us(&self) -> u64 {
+    pub fn answered_us(&self) -> u64 {
         if self.acknowledged() { self.ended_us } else { u64::MAX }
     }
 
     /// The versions that a read returned.
-    pub(crate) fn versions(&self) -> Option<&[Seen]> {
+    pub fn versions(&self) -> Option<&[Seen]> {
         match &self.end {
             End::Read(seen) => Some(seen),
             _ => None,
@@ -156,53 +165,62 @@ impl Operation {
     }
 }
 
+/// What an owner said that it holds.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Held {
+    /// All of it.
+    Record(Record),
+    /// A description that is the same for equal records, without the bytes of values that expire.
+    Described(String),
+}
+
 /// What was read of a key after healing.
 #[derive(Clone, Debug)]
-pub(crate) struct Final {
+pub struct Final {
     /// Index into [`History::keys`].
-    pub(crate) key: usize,
+    pub key: usize,
     /// What the last strict read of all replicas returned; `None` if none succeeded.
-    pub(crate) read: Option<Vec<Seen>>,
+    pub read: Option<Vec<Seen>>,
     /// What reads through other servers returned.
-    pub(crate) others: Vec<Vec<Seen>>,
+    pub others: Vec<Vec<Seen>>,
     /// What each owner then said that it holds; `None` if its copy is damaged.
-    pub(crate) holdings: Vec<(u32, Option<Record>)>,
+    pub holdings: Vec<(u32, Option<Held>)>,
     /// What each owner said that it holds before anything was read; `None` where nothing but reads repairs.
-    pub(crate) unread: Option<Vec<(u32, Option<Record>)>>,
+    pub unread: Option<Vec<(u32, Option<Held>)>>,
     /// The key's owners.
-    pub(crate) owners: usize,
+    pub owners: usize,
     /// Until when on the servers' clocks owners were asked: what could be collected by then need not be there.
-    pub(crate) until: Hlc,
+    pub until: Hlc,
     /// What could be collected by then must be gone everywhere.
-    pub(crate) collected: Option<Hlc>,
+    pub collected: Option<Hlc>,
 }
 
 /// Everything that the checkers look at.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct History {
+pub struct History {
     /// All keys.
-    pub(crate) keys: Vec<Key>,
+    pub keys: Vec<Key>,
     /// All operations, in the order in which they began; the index is the operation's number.
-    pub(crate) operations: Vec<Operation>,
+    pub operations: Vec<Operation>,
     /// What was read after healing, of keys of the last phase.
-    pub(crate) finals: Vec<Final>,
+    pub finals: Vec<Final>,
     /// The last phase.
-    pub(crate) phase: u32,
+    pub phase: u32,
     /// How many owners a key has.
-    pub(crate) owners: usize,
+    pub owners: usize,
     /// Whether there are servers that may stand in for owners.
-    pub(crate) stand_ins: bool,
+    pub stand_ins: bool,
 }
 
 /// The bytes that an operation writes.
-pub(crate) fn value_of(operation: u64, padding: usize) -> Bytes {
+pub fn value_of(operation: u64, padding: usize) -> Bytes {
     let mut bytes = format!("{operation}:").into_bytes();
     bytes.resize(bytes.len() + padding, b'.');
     Bytes::from(bytes)
 }
 
 /// The operation that wrote these bytes.
-fn writer_of(bytes: &[u8]) -> Option<u64> {
+pub fn writer_of(bytes: &[u8]) -> Option<u64> {
     let end = bytes.iter().position(|byte| *byte == b':')?;
     std::str::from_utf8(&bytes[..end]).ok()?.parse().ok()
 }

@@ -2,18 +2,23 @@
 #![forbid(unsafe_code)]
 
 use clockwise_core::canary::Canary;
-use clockwise_sim::{Mix, Options, Report, StoreKind, run};
+use clockwise_sim::{
+    Mix, Options, Report, StoreKind,
+    catch::{Catch, catch_often, median, mix_against},
+    run,
+};
 use std::{process::ExitCode, time::Instant};
 
 const USAGE: &str = "\
-usage: clockwise-sim [--seeds N] [--seed S] [--mix NAME] [--canary NAME] [--store KIND] [--trace]
+usage: clockwise-sim [--seeds N] [--seed S] [--mix NAME] [--canary NAME] [--store KIND] [--trace] [--catch TIMES]
 
   --seeds N      how many seeds to run, from --seed on (default 20)
   --seed S       the first seed (default 1)
-  --mix NAME     calm, network, crash, clock, layout, everything, stand-in or deletes (default: each seed one of them in turn)
+  --mix NAME     calm, network, crash, clock, layout, everything, stand-in, long or deletes (default: each in turn)
   --canary NAME  switch on a known bug; `all` runs the same seeds with each of them
   --store KIND   files (the real engine on a simulated disk, the default) or memory
-  --trace        print what happens";
+  --trace        print what happens
+  --catch TIMES  instead of that: how long each known bug stays hidden, caught so many times from different seeds on";
 
 struct Wanted {
     seeds: u64,
@@ -22,6 +27,7 @@ struct Wanted {
     canaries: Vec<Canary>,
     store: StoreKind,
     trace: bool,
+    catch: Option<u64>,
 }
 
 fn main() -> ExitCode {
@@ -32,6 +38,9 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Some(times) = wanted.catch {
+        return if show_catches(&wanted.canaries, times) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let mut clean = true;
     for canary in &wanted.canaries {
         clean &= run_seeds(&wanted, *canary);
@@ -47,6 +56,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> 
         canaries: vec![Canary::None],
         store: StoreKind::Files,
         trace: false,
+        catch: None,
     };
     while let Some(flag) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{flag} needs a value"));
@@ -70,6 +80,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Wanted, String> 
                 }
             }
             "--trace" => wanted.trace = true,
+            "--catch" => wanted.catch = Some(number(value()?)?.max(1)),
             _ => return Err(format!("{flag} is not known")),
         }
     }
@@ -82,6 +93,35 @@ fn canaries(name: &str) -> Option<Vec<Canary>> {
     }
     let all = std::iter::once(Canary::None).chain(Canary::ALL);
     all.into_iter().find(|canary| format!("{canary:?}").eq_ignore_ascii_case(name)).map(|canary| vec![canary])
+}
+
+/// Catches each bug so many times and prints the medians. True if every one was caught each time.
+fn show_catches(canaries: &[Canary], times: u64) -> bool {
+    let canaries = if canaries == [Canary::None] { &Canary::ALL[..] } else { canaries };
+    println!("| canary | mix | seeds | operations | simulated s | caught |\n|---|---|--:|--:|--:|--:|");
+    let (mut all, mut everyone) = (Vec::new(), true);
+    let text = |figure: Option<u64>| figure.map_or("never".to_owned(), |figure| figure.to_string());
+    for &canary in canaries {
+        let catches = catch_often(canary, times);
+        let caught = catches.iter().flatten().count();
+        everyone &= caught as u64 == times;
+        let middle =
+            |figure: fn(&Catch) -> u64| median(catches.iter().map(|catch| catch.as_ref().map(figure)));
+        let operations = middle(|catch| catch.operations);
+        let simulated_s = middle(|catch| catch.simulated_ms / 1_000);
+        let seeds = text(middle(|catch| catch.seeds));
+        println!(
+            "| {canary:?} | {} | {seeds} | {} | {} | {caught} of {times} |",
+            mix_against(canary).name(),
+            text(operations),
+            text(simulated_s)
+        );
+        all.push((operations, simulated_s));
+    }
+    let operations = median(all.iter().map(|(operations, _)| *operations));
+    let simulated_s = median(all.iter().map(|(_, simulated_s)| *simulated_s));
+    println!("| median | | | {} | {} | |", text(operations), text(simulated_s));
+    everyone
 }
 
 #[derive(Default)]
@@ -97,6 +137,7 @@ struct Totals {
     hints: u64,
     collected: u64,
     rounds: [u64; 2],
+    downs: u64,
     amnesia: u64,
     simulated_us: u64,
     violations: usize,
@@ -123,8 +164,8 @@ fn run_seeds(wanted: &Wanted, canary: Canary) -> bool {
     println!("faults      {faults}");
     println!("violations  {}", totals.violations);
     println!(
-        "inside      {frames} frames, {} second rounds, {} read repairs, {} hints delivered, {} times amnesia",
-        totals.second_rounds, totals.read_repairs, totals.hints, totals.amnesia
+        "inside      {frames} frames, {} second rounds, {} read repairs, {} hints delivered, {} times declared down, {} times amnesia",
+        totals.second_rounds, totals.read_repairs, totals.hints, totals.downs, totals.amnesia
     );
     let [done, void] = totals.rounds;
     println!("            {} records collected, {done} rounds, {void} void", totals.collected);
@@ -143,6 +184,7 @@ impl Totals {
         self.second_rounds += report.second_rounds;
         self.read_repairs += report.read_repairs;
         self.hints += report.hints;
+        self.downs += report.downs;
         self.amnesia += report.amnesia;
         self.collected += report.collected;
         self.rounds[0] += report.rounds[0];

@@ -1,7 +1,7 @@
 //! Mixes: named ways to be unkind. A mix and a seed make a plan, and a plan makes a run.
 
 use crate::{
-    faults::{KINDS, Kind},
+    faults::{KINDS, Kind, LASTS_US, LONG_US},
     network::Style,
     random::{chance, stream},
     workload::Shares,
@@ -26,12 +26,14 @@ pub enum Mix {
     Everything,
     /// All owners of a key down at once, again and again, so that stand-ins take the writes.
     StandIn,
+    /// Faults of many seconds, of everything: gossip declares servers down, and takes them back.
+    Long,
     /// Keys are deleted and left alone until they are collected, then written again, for more than a minute.
     Deletes,
 }
 
-/// Seeds that the tests run of each mix, from 1 on: 810 in all. The second round is needed by few of `clock`: it has most.
-pub const TESTED: [(Mix, u64); 8] = [
+/// Seeds that the tests run of each mix, from 1 on: 750 in all. The second round is needed by few of `clock`: it has most.
+pub const TESTED: [(Mix, u64); 9] = [
     (Mix::Calm, 50),
     (Mix::Network, 100),
     (Mix::Crash, 120),
@@ -39,7 +41,8 @@ pub const TESTED: [(Mix, u64); 8] = [
     (Mix::Layout, 60),
     (Mix::Everything, 90),
     (Mix::StandIn, 110),
-    (Mix::Deletes, 60),
+    (Mix::Long, 30),
+    (Mix::Deletes, 30),
 ];
 
 impl Mix {
@@ -49,7 +52,7 @@ impl Mix {
     }
 
     /// All mixes.
-    pub const ALL: [Mix; 8] = [
+    pub const ALL: [Mix; 9] = [
         Mix::Calm,
         Mix::Network,
         Mix::Crash,
@@ -57,6 +60,7 @@ impl Mix {
         Mix::Layout,
         Mix::Everything,
         Mix::StandIn,
+        Mix::Long,
         Mix::Deletes,
     ];
 
@@ -70,6 +74,7 @@ impl Mix {
             Mix::Layout => "layout",
             Mix::Everything => "everything",
             Mix::StandIn => "stand-in",
+            Mix::Long => "long",
             Mix::Deletes => "deletes",
         }
     }
@@ -126,6 +131,7 @@ impl Mix {
                 (Kind::Jump, 2),
                 (Kind::Drift, 1),
             ],
+            Mix::Long => LONG,
             Mix::Deletes => &[
                 (Kind::Owners, 2),
                 (Kind::CutOwners, 2),
@@ -159,6 +165,22 @@ impl Mix {
         }
     }
 }
+
+/// Of everything, each for seconds.
+const LONG: &[(Kind, u32)] = &[
+    (Kind::Kill, 3),
+    (Kind::Power, 3),
+    (Kind::Restart, 1),
+    (Kind::Pause, 3),
+    (Kind::OneWay, 3),
+    (Kind::Pair, 2),
+    (Kind::Split, 3),
+    (Kind::CutOwners, 2),
+    (Kind::Slow, 1),
+    (Kind::SlowDisk, 1),
+    (Kind::Full, 1),
+    (Kind::Jump, 1),
+];
 
 /// Owners are cut off, and nothing else.
 const CUTS: &[(Kind, u32)] = &[(Kind::CutOwners, 8), (Kind::Slow, 1), (Kind::OneWay, 1)];
@@ -201,6 +223,8 @@ pub(crate) struct Plan {
     pub(crate) think_us: u64,
     /// Time between faults, at most.
     pub(crate) gap_us: u64,
+    /// Time that a fault lasts, at most.
+    pub(crate) lasts_us: u64,
     /// Furthest that a wall clock is off, in the normal way of things.
     pub(crate) skew_us: u64,
     /// Jumps in a thousand that go further.
@@ -240,17 +264,25 @@ impl Plan {
         };
         let servers = match mix {
             Mix::Layout => 5,
-            Mix::StandIn => 5 + 2 * (seed % 2) as usize,
+            Mix::StandIn | Mix::Long => 5 + 2 * (seed % 2) as usize,
             // Where nobody stands in, plain writes at sloppy majorities promise more.
             Mix::Clock if !seed.is_multiple_of(3) => 3,
             _ => servers,
         };
-        let fixed = matches!(mix, Mix::Layout | Mix::StandIn);
+        let fixed = matches!(mix, Mix::Layout | Mix::StandIn | Mix::Long);
         let replicas = if servers >= 5 && !fixed && chance(&mut rng, 200) { 5 } else { 3 };
         // In half of its seeds no process ends, so that what a stand-in remembers must do.
         let cuts_only = mix == Mix::StandIn && seed % 4 < 2;
-        let long = mix == Mix::Deletes;
-        let gaps = if cuts_only { 3 } else { 1 };
+        let (long, deletes) = (mix == Mix::Long, mix == Mix::Deletes);
+        let gaps = if long {
+            8
+        } else if deletes {
+            10
+        } else if cuts_only {
+            3
+        } else {
+            1
+        };
         Plan {
             seed,
             mix,
@@ -262,8 +294,18 @@ impl Plan {
             clients: rng.usize(6..=14),
             operations: if mix == Mix::StandIn { OPERATIONS * 3 / 2 } else { OPERATIONS },
             faults: FAULTS,
-            think_us: 1_000 * rng.u64(5..=60) * if long { 30 } else { 1 },
-            gap_us: 1_000 * gaps * rng.u64(150..=450) * if long { 10 } else { 1 },
+            // Long faults want clients that are there for long, and so do keys that are left alone.
+            think_us: 1_000
+                * rng.u64(5..=60)
+                * if long {
+                    8
+                } else if deletes {
+                    30
+                } else {
+                    1
+                },
+            gap_us: 1_000 * gaps * rng.u64(150..=450),
+            lasts_us: if long { LONG_US } else { LASTS_US },
             // Two clocks are then at most 500 ms apart.
             skew_us: if chance(&mut rng, 700) || mix == Mix::Clock { 250_000 } else { 1_000 },
             beyond_per_mille: if mix == Mix::Clock { 300 } else { 0 },
@@ -274,9 +316,9 @@ impl Plan {
             cold_per_mille: [0, 20, 300][rng.usize(0..3)],
             sync_us: [(200, 2_000), (1_000, 20_000)][rng.usize(0..2)],
             // Compared all the time, replicas are seldom so far apart that a plain write is beaten.
-            exchange: (rng.bool() || long) && (mix != Mix::Clock || seed.is_multiple_of(3)),
+            exchange: (rng.bool() || deletes) && (mix != Mix::Clock || seed.is_multiple_of(3)),
             collect: true,
-            turn_us: if long { 12_000_000 } else { 0 },
+            turn_us: if deletes { 12_000_000 } else { 0 },
         }
     }
 }

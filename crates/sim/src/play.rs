@@ -203,7 +203,7 @@ impl World {
             }
             Some(Answer::Written { time, context: sealed }) => {
                 context = sealed.map(|sealed| Context { sealed, direct: vec![number] });
-                End::Written(time)
+                End::Written(Some(time))
             }
             Some(Answer::Rejected(_)) if write => End::Rejected,
             Some(Answer::Refused) => End::Refused,

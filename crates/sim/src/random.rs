@@ -4,7 +4,7 @@
 use fastrand::Rng;
 
 /// The stream of random numbers for one purpose of a run.
-pub(crate) fn stream(seed: u64, purpose: &str, index: u64) -> Rng {
+pub fn stream(seed: u64, purpose: &str, index: u64) -> Rng {
     let mut state = mix(seed ^ 0x9e37_79b9_7f4a_7c15);
     for byte in purpose.bytes() {
         state = mix(state ^ u64::from(byte));
@@ -20,18 +20,18 @@ fn mix(value: u64) -> u64 {
 }
 
 /// True this many times in a thousand.
-pub(crate) fn chance(rng: &mut Rng, per_mille: u32) -> bool {
+pub fn chance(rng: &mut Rng, per_mille: u32) -> bool {
     rng.u32(0..1000) < per_mille
 }
 
 /// A span in `low..=high`, short ones being more frequent than long ones.
-pub(crate) fn span(rng: &mut Rng, low: u64, high: u64) -> u64 {
+pub fn span(rng: &mut Rng, low: u64, high: u64) -> u64 {
     let width = high.saturating_sub(low) + 1;
     low + rng.u64(0..width).min(rng.u64(0..width))
 }
 
 /// An index drawn by weight; the weights must not all be 0.
-pub(crate) fn weighted(rng: &mut Rng, weights: &[u32]) -> usize {
+pub fn weighted(rng: &mut Rng, weights: &[u32]) -> usize {
     let total: u32 = weights.iter().sum();
     let mut at = rng.u32(0..total);
     for (index, weight) in weights.iter().enumerate() {

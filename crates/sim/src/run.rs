@@ -5,7 +5,7 @@ use crate::{
     mix::{Mix, Plan, StoreKind},
     world::World,
 };
-use clockwise_core::canary::Canary;
+use clockwise_core::{canary::Canary, gossip::Verdict};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A run that is wanted.
@@ -54,6 +54,8 @@ pub struct Report {
     pub collected: u64,
     /// Rounds of these processes that raised a collect line, and those that were void.
     pub rounds: [u64; 2],
+    /// Verdicts of gossip that a server is down.
+    pub downs: u64,
     /// Times that a server learned of own writes that it did not know.
     pub amnesia: u64,
     /// Virtual time, in microseconds.
@@ -125,6 +127,7 @@ pub fn run(options: Options) -> Report {
         hints: world.stats.hints,
         collected: world.stats.collected,
         rounds: world.stats.rounds,
+        downs: world.said.iter().filter(|said| said.verdict == Verdict::Down).count() as u64,
         amnesia: world.stats.amnesia,
         simulated_us: world.queue.now_us(),
         hash: world.trace.hash(),

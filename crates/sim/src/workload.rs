@@ -13,24 +13,24 @@ const MANY: usize = 60;
 
 /// How often each class of keys is used.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Shares {
+pub struct Shares {
     /// Weights of the shared classes in the order of [`SHARED`].
-    pub(crate) shared: [u32; 5],
+    pub shared: [u32; 5],
     /// Weight of a client's own keys.
-    pub(crate) own: u32,
+    pub own: u32,
     /// Many plain keys instead of a few: then many writes are the last one of their key, and nothing excuses their loss.
-    pub(crate) many_plain: bool,
+    pub many_plain: bool,
     /// More keys of each class that has deletes, and all of them see many.
-    pub(crate) deleted: bool,
+    pub deleted: bool,
 }
 
 /// The classes of keys that all clients use.
-pub(crate) const SHARED: [Class; 5] =
+pub const SHARED: [Class; 5] =
     [Class::Causal, Class::Plain, Class::Mixed, Class::Register, Class::StrictCausal];
 
 /// What a client means to do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Intent {
+pub enum Intent {
     /// Read all versions.
     Read,
     /// `SET`.
@@ -50,7 +50,7 @@ pub(crate) enum Intent {
 }
 
 /// The shared keys of one phase of a run.
-pub(crate) fn shared_keys(phase: u32, shares: &Shares, rng: &mut Rng) -> Vec<Key> {
+pub fn shared_keys(phase: u32, shares: &Shares, rng: &mut Rng) -> Vec<Key> {
     let mut keys = Vec::new();
     for (class, weight) in SHARED.into_iter().zip(shares.shared) {
         let count = match weight {
@@ -74,14 +74,14 @@ pub(crate) fn shared_keys(phase: u32, shares: &Shares, rng: &mut Rng) -> Vec<Key
 }
 
 /// A client's own key.
-pub(crate) fn own_key(phase: u32, client: usize, class: Class, rng: &mut Rng) -> Key {
+pub fn own_key(phase: u32, client: usize, class: Class, rng: &mut Rng) -> Key {
     let tag = rng.u32(..);
     let name = Bytes::from(format!("{class:?}-{phase}-{client}-{tag:x}").to_lowercase());
     Key { name, class, phase, deletes: false, deleted: false, all: false }
 }
 
 /// What is done to a shared key.
-pub(crate) fn intent(key: &Key, rng: &mut Rng) -> Intent {
+pub fn intent(key: &Key, rng: &mut Rng) -> Intent {
     use Intent::{Blind, CausalDelete, Delete, Newest, Read, Set, SetExpiring, Stale};
     let deletes = u32::from(key.deletes) * if key.deleted { 6 } else { 1 };
     let (intents, weights): (&[Intent], &[u32]) = match key.class {
@@ -99,7 +99,7 @@ pub(crate) fn intent(key: &Key, rng: &mut Rng) -> Intent {
 }
 
 /// The level of an operation on a shared key or on a chain.
-pub(crate) fn level(key: &Key, write: bool, owners: u8, majorities: bool, rng: &mut Rng) -> Level {
+pub fn level(key: &Key, write: bool, owners: u8, majorities: bool, rng: &mut Rng) -> Level {
     if key.all {
         let need = if write { Need::All } else { Need::Count(rng.u8(1..=owners)) };
         return Level { need, strict: true };
@@ -108,7 +108,7 @@ pub(crate) fn level(key: &Key, write: bool, owners: u8, majorities: bool, rng: &
 }
 
 /// The level of an operation on a key of a class.
-pub(crate) fn any_level(class: Class, owners: u8, majorities: bool, rng: &mut Rng) -> Level {
+pub fn any_level(class: Class, owners: u8, majorities: bool, rng: &mut Rng) -> Level {
     let strict = matches!(class, Class::Register | Class::StrictCausal);
     if strict || majorities {
         let need = match rng.u32(0..10) {
@@ -129,7 +129,7 @@ pub(crate) fn any_level(class: Class, owners: u8, majorities: bool, rng: &mut Rn
 
 /// Levels for reads and writes of a lone client that overlap in at least one owner; where stand-ins may count as well,
 /// only strict ones do.
-pub(crate) fn overlapping(owners: u8, majorities: bool, stand_ins: bool, rng: &mut Rng) -> (Level, Level) {
+pub fn overlapping(owners: u8, majorities: bool, stand_ins: bool, rng: &mut Rng) -> (Level, Level) {
     let writes = rng.u8(1..=owners);
     let (read, write) = match rng.u32(0..4) {
         0 if !majorities => (Need::Count(owners - writes + 1), Need::Count(writes)),

@@ -13,6 +13,7 @@ mod marks;
 mod mend;
 pub(crate) mod operation;
 mod read;
+mod shared;
 mod stand_in;
 mod write;
 
@@ -30,6 +31,7 @@ use alloc::vec::Vec;
 pub(crate) use count::count as count_live;
 pub(crate) use marks::Asking;
 use operation::{Kind, Operation, Origin};
+pub(crate) use shared::Shared;
 
 impl Shard {
     /// Begins a request, or rejects it before anything is done.
@@ -39,12 +41,13 @@ impl Shard {
         }
         let slot = request.slot();
         let owner = self.layout.owners(slot).contains(&self.config.me);
-        let stands_in = request.op != Op::Explain && self.coordinates_as_stand_in(request.level, slot);
-        if !owner && !stands_in {
+        // Who stands in is looked up only when it matters: that table is seldom near.
+        let stands_in = || request.op != Op::Explain && self.coordinates_as_stand_in(request.level, slot);
+        if !owner && !stands_in() {
             return match origin {
                 Origin::Client(_) => self.forward(origin, slot, request, cx),
                 // Nobody hands on what was handed on: the layouts differ, and the epoch will tell.
-                Origin::Peer(..) | Origin::Overtaken(_) | Origin::Asking(_) => {
+                Origin::Peer(..) | Origin::Overtaken(_) | Origin::Asking(_) | Origin::Shared(_) => {
                     self.answer_origin(origin, Outcome::Rejected(Rejected::NotReady), cx)
                 }
             };
@@ -79,6 +82,9 @@ impl Shard {
     /// How many answers a level needs, or why it cannot be met now.
     fn required(&self, level: Level, slot: Slot) -> Result<usize, Rejected> {
         let required = level.need.of(self.layout.owners(slot).len());
+        if required <= self.live_owners(slot) {
+            return Ok(required);
+        }
         let alive = self.candidates(level, slot);
         if required > alive {
             return Err(Rejected::NoQuorum { required: required.min(255) as u8, alive: alive as u8 });
@@ -130,6 +136,7 @@ impl Shard {
             Origin::Client(ticket) => cx.out.replies.push((ticket, outcome)),
             Origin::Overtaken(op) => self.overtaker_read(op, &outcome, cx),
             Origin::Asking(op) => self.marks_known(op, &outcome, cx),
+            Origin::Shared(line) => self.shared_answered(line, &outcome, cx),
             Origin::Peer(member, op, slot) => {
                 self.send(member, Some(slot), 0, Body::ForwardAck { op, outcome }, cx);
             }

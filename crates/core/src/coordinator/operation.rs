@@ -9,7 +9,7 @@ use crate::{
     slot::Slot,
     version::{Payload, Record, Token, Write},
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -27,6 +27,8 @@ pub(crate) enum Origin {
     Overtaken(OpId),
     /// A strict plain write of this shard wants to know a majority's mark before it is minted.
     Asking(OpId),
+    /// Reads of a hot key share it: the number of their line.
+    Shared(u64),
 }
 
 /// One request under way.
@@ -44,11 +46,11 @@ pub(crate) struct Operation {
     pub(crate) kind: Kind,
 }
 
-/// What is under way.
+/// What is under way. What is large is boxed: operations move a few times in their life.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Write(WriteOp),
-    Read(ReadOp),
+    Write(Box<WriteOp>),
+    Read(Box<ReadOp>),
     Forward(ForwardOp),
     Explain(ExplainOp),
     Count(CountOp),

@@ -2,6 +2,7 @@
 //! answered. What happens to replicas that are behind is in `mend`.
 
 use super::operation::{Answer, Kind, Members, Operation, Origin, ReadOp};
+use super::shared::Place;
 use crate::{
     canary::Canary,
     hints::HintTask,
@@ -17,7 +18,7 @@ use crate::{
     tree,
     version::Record,
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 
 impl Shard {
@@ -32,6 +33,15 @@ impl Shard {
             Ok(required) => required,
             Err(reason) => return self.answer_origin(origin, Outcome::Rejected(reason), cx),
         };
+        let deadline_ms = Shard::deadline_ms(request.timeout_ms, cx.now.mono_ms);
+        let origin = match required {
+            0..=1 => origin,
+            _ => match self.shared.place(origin, slot, &request, deadline_ms) {
+                Place::Alone => origin,
+                Place::First(line) => line,
+                Place::Waits => return,
+            },
+        };
         let op = self.operations.insert(Operation {
             origin,
             key: request.key,
@@ -39,8 +49,8 @@ impl Shard {
             level: request.level,
             required,
             epoch: self.layout.epoch(),
-            deadline_ms: Shard::deadline_ms(request.timeout_ms, cx.now.mono_ms),
-            kind: Kind::Read(ReadOp::default()),
+            deadline_ms,
+            kind: Kind::Read(Box::default()),
         });
         self.ask(op, cx);
     }
@@ -192,7 +202,8 @@ impl Shard {
             return self.collected(op, cx);
         }
         if have + read.outstanding.len() < required {
-            let reason = match member == me {
+            // A repair that the own replica refuses, for want of space perhaps, is no damage.
+            let reason = match owed && member == me {
                 true => Rejected::Damaged,
                 false => Rejected::NoQuorum { required: required as u8, alive: have as u8 },
             };

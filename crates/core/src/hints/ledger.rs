@@ -44,6 +44,17 @@ pub struct HintStats {
     pub behind: u64,
 }
 
+/// What is held for one owner.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HintsFor {
+    /// The owner.
+    pub target: MemberNumber,
+    /// Bytes held for it.
+    pub bytes: u64,
+    /// The time of the oldest write among them.
+    pub oldest: Option<Hlc>,
+}
+
 #[derive(Clone, Copy, Default, Debug)]
 struct Count {
     hints: u64,
@@ -57,7 +68,8 @@ pub(crate) struct Ledger {
     targets: BTreeMap<MemberNumber, u64>,
     bytes: u64,
     held: u64,
-    times: BTreeMap<Hlc, u32>,
+    /// How many hints of each time are held for each owner.
+    times: BTreeMap<MemberNumber, BTreeMap<Hlc, u32>>,
     /// The times of what is held of each slot.
     slot_times: BTreeMap<Slot, BTreeMap<Hlc, u32>>,
     /// Slots of keys that hold hints which are not counted yet; `None` before the first look.
@@ -120,14 +132,15 @@ impl Ledger {
             *self.targets.entry(target).or_default() += bytes;
             self.bytes += bytes;
             self.held += 1;
+            *self.times.entry(target).or_default().entry(hint.write.time).or_default() += 1;
         }
-        *self.times.entry(hint.write.time).or_default() += 1;
         *self.slot_times.entry(slot).or_default().entry(hint.write.time).or_default() += 1;
     }
 
     fn remove(&mut self, slot: Slot, hint: &Hint) {
         let bytes = bytes(hint);
         for &target in &hint.targets {
+            self.forget_time(target, hint.write.time);
             let Some(count) = self.counts.get_mut(&(target, slot)) else { continue };
             if count.hints <= 1 || count.bytes <= bytes {
                 // All of it, also if some was given up that can be read after all.
@@ -141,11 +154,16 @@ impl Ledger {
             self.spend(target, bytes);
             self.held -= 1;
         }
-        take(&mut self.times, hint.write.time);
         if let Some(times) = self.slot_times.get_mut(&slot) {
             take(times, hint.write.time);
         }
         self.forget_times_if_empty(slot);
+    }
+
+    fn forget_time(&mut self, target: MemberNumber, time: Hlc) {
+        if let Some(times) = self.times.get_mut(&target) {
+            take(times, time);
+        }
     }
 
     /// Times of what was given up stay until nothing of the slot is held.
@@ -159,6 +177,12 @@ impl Ledger {
     /// The earliest time of what is held of a slot; to be asked only when all of it is known.
     pub(crate) fn lowest(&self, slot: Slot) -> Option<Hlc> {
         self.slot_times.get(&slot)?.keys().next().copied()
+    }
+
+    /// What is held for each owner.
+    pub(crate) fn held_for(&self) -> impl Iterator<Item = HintsFor> + '_ {
+        let oldest = |target| self.times.get(&target).and_then(|times| times.keys().next().copied());
+        self.targets().map(move |(target, bytes)| HintsFor { target, bytes, oldest: oldest(target) })
     }
 
     /// Owners for whom anything is held, with its bytes.
@@ -181,9 +205,6 @@ impl Ledger {
         self.held -= count.hints;
         self.spend(target, count.bytes);
         self.lost += count.hints;
-        if self.held == 0 {
-            self.times.clear();
-        }
         self.forget_times_if_empty(slot);
     }
 
@@ -194,6 +215,8 @@ impl Ledger {
             *total -= bytes;
             if *total == 0 {
                 self.targets.remove(&target);
+                // Times of what was given up among them.
+                self.times.remove(&target);
             }
         }
     }
@@ -203,7 +226,7 @@ impl Ledger {
         HintStats {
             held: self.held,
             bytes: self.bytes,
-            oldest: self.times.keys().next().copied(),
+            oldest: self.times.values().filter_map(|times| times.keys().next().copied()).min(),
             delivered: self.delivered,
             refused: self.refused,
             taken: self.taken,

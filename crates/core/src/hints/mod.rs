@@ -26,7 +26,7 @@ mod replay;
 
 pub(crate) use held::Targets;
 pub(crate) use keep::HintTask;
-pub use ledger::{HintBudget, HintStats};
+pub use ledger::{HintBudget, HintStats, HintsFor};
 
 use crate::storage::JobId;
 use alloc::collections::BTreeMap;

@@ -24,7 +24,7 @@ use crate::{
     shard::{Context, Shard},
     slot::Slot,
     storage::{Found, JobId, LoadError, LoadedRecord, Lookup, Mutation, Probe, Storage},
-    tree::Item,
+    tree::{self, Item},
     version::{Record, SlotLines, Write},
 };
 use alloc::{
@@ -154,6 +154,9 @@ impl Shard {
             }
             self.parked.tasks += 1;
             return queue.tasks.push_back(task);
+        }
+        if matches!(task, Task::Mint(_) | Task::TakeWrite(..)) {
+            cx.store.expect_change(slot, tree::key_hash(&self.layout.spec().digest_key, &key));
         }
         match cx.store.get(slot, &key) {
             Lookup::Hit(found) => self.run(slot, key, task, Ok(Some(found)), Probe::default(), cx),

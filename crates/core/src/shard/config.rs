@@ -65,6 +65,8 @@ pub struct ShardStats {
     pub operations: usize,
     /// Requests parked behind disk reads.
     pub loading: usize,
+    /// Reads of hot keys that were answered without a question of their own.
+    pub shared_reads: u64,
     /// What is held for owners that are down.
     pub hints: HintStats,
     /// How far the slots are known to be the same everywhere.

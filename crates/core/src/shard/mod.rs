@@ -14,11 +14,11 @@ use crate::{
     clock::Clock,
     collect::Collecting,
     coordinator::{
-        Asking,
+        Asking, Shared,
         operation::{Members, Operations, Origin},
     },
     exchange::{self, tend::Tending},
-    hints::{HintStats, Hints},
+    hints::{HintStats, Hints, HintsFor},
     hlc::{Hlc, Now},
     ids::{Actor, Epoch, MemberNumber},
     layout::Layout,
@@ -46,6 +46,7 @@ pub struct Shard {
     pub(crate) lives: Lives,
     pub(crate) operations: Operations,
     pub(crate) asking: Asking,
+    pub(crate) shared: Shared,
     pub(crate) parked: Parked,
     pub(crate) waiting: Waiting,
     pub(crate) hints: Hints,
@@ -84,6 +85,7 @@ impl Shard {
             lives,
             operations: Operations::new(config.starts),
             asking: Asking::default(),
+            shared: Shared::default(),
             parked: Parked::default(),
             waiting: Waiting::default(),
             hints: Hints::default(),
@@ -152,6 +154,7 @@ impl Shard {
         self.hedge(cx);
         self.tick_hints(cx);
         self.collect_tick(cx);
+        self.tick_shared(cx);
         for op in self.operations.expired(now.mono_ms) {
             self.timed_out(op, cx);
         }
@@ -258,10 +261,16 @@ impl Shard {
         ShardStats {
             operations: self.operations.len(),
             loading: self.parked.len(),
+            shared_reads: self.shared.saved(),
             hints,
             exchange: self.exchange_stats(),
             collect: self.collect_stats(),
         }
+    }
+
+    /// What is held for each owner that is down.
+    pub fn hints_held(&self) -> impl Iterator<Item = HintsFor> + '_ {
+        self.hints.ledger.held_for()
     }
 
     /// Slots in which an owner has missed a write that nobody holds for it, as far as this shard knows.

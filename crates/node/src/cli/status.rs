@@ -1,7 +1,7 @@
 //! `status`: the servers of a cluster, each as it says itself, and who sees it alive.
 
 use super::{Done, server::ServerFlags, table::columns};
-use crate::client::{Client, MemberView, StatusView};
+use crate::client::{Client, HintsView, MemberView, StatusView};
 use clap::Args;
 use serde_json::{Value, json};
 use std::{process::ExitCode, time::Duration};
@@ -98,6 +98,7 @@ fn page(server: &str, asked: &StatusView, answers: &[Answer]) -> String {
     }
     text.push_str(&columns(&rows));
     text.push_str(&exchange(answers));
+    text.push_str(&hints(answers));
     for (member, answer) in asked.members.iter().zip(answers) {
         if let Err(why) = answer {
             text.push_str(&format!("\n{}: {why}", member.member));
@@ -126,6 +127,20 @@ fn exchange(answers: &[Answer]) -> String {
         };
         let fetched = sum("records_fetched");
         text.push_str(&format!("\n{name}: {round}, {doubt}, {fetched} records fetched"));
+    }
+    text
+}
+
+/// What the servers hold for those that are down.
+fn hints(answers: &[Answer]) -> String {
+    let views = answers.iter().filter_map(|answer| Some(&answer.as_ref().ok()?.1));
+    let mut text = String::new();
+    for view in views.filter(|view| !view.hints.is_empty()) {
+        let held = |hints: &HintsView| {
+            format!("{} bytes for {}, the oldest of {}", hints.bytes, hints.member, age(hints.oldest_age_ms))
+        };
+        let held: Vec<String> = view.hints.iter().map(held).collect();
+        text.push_str(&format!("\n{}: holds {}", view.name().unwrap_or("?"), held.join("; ")));
     }
     text
 }
@@ -226,6 +241,7 @@ mod tests {
         serde_json::from_value(json!({
             "identity": identity, "incarnation": 2, "durability": "sync", "shards": 2, "uptime_ms": 61_000,
             "replicas": 3, "quorum": false, "members": members, "metrics": metrics,
+            "hints": [{ "member": "s2", "bytes": 4_096, "oldest_age_ms": 7_250 }],
         }))
         .unwrap()
     }
@@ -242,6 +258,7 @@ mod tests {
         assert_eq!(cells(5)[..5], ["s2", "down", "nobody", "s1,s3", "4.2s"]);
         let compared = "s1: compared with all others within 7s, 2 slots in doubt, the oldest for 1m1s, 0 records fetched";
         assert!(page.contains(compared), "{page}");
+        assert!(page.contains("\ns1: holds 4096 bytes for s2, the oldest of 7.2s\n"), "{page}");
         assert!(page.ends_with("\ns2: s2:1: refused\n"), "{page}");
         let both = [Ok((json!({}), view("s1", ""))), Ok((json!({}), view("s2", "")))];
         assert!(super::page("s1:1", &asked, &both).lines().nth(5).unwrap().contains("  s1  "));

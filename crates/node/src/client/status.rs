@@ -23,8 +23,22 @@ pub struct StatusView {
     pub quorum: bool,
     /// All servers of the layout.
     pub members: Vec<MemberView>,
+    /// What it holds for each of those that are down.
+    #[serde(default)]
+    pub hints: Vec<HintsView>,
     /// Its numbers.
     pub metrics: NumbersView,
+}
+
+/// What a server holds for another one that is down.
+#[derive(Deserialize, Clone, Debug)]
+pub struct HintsView {
+    /// For whom.
+    pub member: String,
+    /// Bytes held.
+    pub bytes: u64,
+    /// Milliseconds since the oldest of these writes was made.
+    pub oldest_age_ms: u64,
 }
 
 /// Who a server is.

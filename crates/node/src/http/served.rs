@@ -93,10 +93,13 @@ fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
 type Read = fn(&ShardNumbers) -> Value;
 
 /// Numbers that every shard has.
-const SHARD_NUMBERS: [(&str, &str, Read); 24] = [
+const SHARD_NUMBERS: [(&str, &str, Read); 25] = [
     ("clients", "Client connections", |shard| gauge(shard.clients)),
     ("operations", "Operations in flight", |shard| gauge(shard.operations)),
     ("loading", "Operations that wait for a read from disk", |shard| gauge(shard.loading)),
+    ("shared_reads", "Reads of hot keys that were answered without a question of their own", |shard| {
+        Value::Counter(shard.shared_reads)
+    }),
     ("hints", "Writes held for servers that are down", |shard| gauge(shard.hints)),
     ("hint_bytes", "Bytes of the writes held for servers that are down", |shard| gauge(shard.hint_bytes)),
     ("hint_oldest_ms", "When the oldest write that is held was made, 0 if none is", |shard| {

@@ -11,6 +11,7 @@ use clockwise_core::{
     ids::Actor,
     layout::Layout,
     request::{Explanation, Holding, Outcome, ReadAnswer, Receipt, WriteAnswer},
+    slot::Slot,
     version::{Record, Token, Value, Version, print_clock},
 };
 use clockwise_wire::{context, resp::ReplyWriter};
@@ -177,9 +178,10 @@ fn versions(key: &[u8], read: &ReadAnswer, scene: &mut Scene<'_>, writer: &mut R
     field("values", writer);
     writer.array(live.len());
     for version in &live {
-        writer.map(4);
+        writer.map(6);
         field("value", writer);
         writer.optional(bytes_of(version));
+        name_and_kind(version, writer);
         clock_and_time(version, scene, writer);
     }
     field("tombstone", writer);
@@ -190,6 +192,14 @@ fn versions(key: &[u8], read: &ReadAnswer, scene: &mut Scene<'_>, writer: &mut R
 
 fn live_versions(record: &Record, wall_ms: u64) -> Vec<&Version> {
     record.versions.iter().filter(|version| !version.expired(wall_ms)).collect()
+}
+
+/// Two fields: `dot`, printed like its pair in a clock, and `kind`, `register` for plain writes.
+fn name_and_kind(version: &Version, writer: &mut ReplyWriter<'_>) {
+    field("dot", writer);
+    writer.bulk(format!("[{},{}]", version.dot.actor, version.dot.counter).as_bytes());
+    field("kind", writer);
+    writer.bulk(format!("{:?}", version.kind).to_ascii_lowercase().as_bytes());
 }
 
 /// Three fields: `clock`, `time`, `ttl_ms`.
@@ -228,12 +238,17 @@ fn explain(key: &[u8], explanation: &Explanation, scene: &mut Scene<'_>, writer:
     field("owners", writer);
     writer.array(explanation.holdings.len());
     for holding in &explanation.holdings {
-        explain_one(holding, scene, writer);
+        explain_one((explanation.slot, key), holding, scene, writer);
     }
 }
 
-fn explain_one(holding: &Holding, scene: &mut Scene<'_>, writer: &mut ReplyWriter<'_>) {
-    writer.map(9);
+fn explain_one(
+    (slot, key): (Slot, &[u8]),
+    holding: &Holding,
+    scene: &mut Scene<'_>,
+    writer: &mut ReplyWriter<'_>,
+) {
+    writer.map(10);
     field("member", writer);
     writer.bulk(holding.member.to_string().as_bytes());
     field("node", writer);
@@ -244,15 +259,19 @@ fn explain_one(holding: &Holding, scene: &mut Scene<'_>, writer: &mut ReplyWrite
     writer.boolean(holding.record.is_some());
     field("tombstone", writer);
     writer.boolean(holding.record.as_ref().is_some_and(Record::is_tombstone));
+    // Equal digests, equal copies: what the comparison between owners goes by.
+    field("digest", writer);
+    let digest = |record| scene.layout.map(|layout| layout.spec().digest_key.digest(slot, key, record));
+    let digest = holding.record.as_ref().and_then(digest).map(|digest| format!("{digest:032x}"));
+    writer.optional(digest.as_deref().map(str::as_bytes));
     field("versions", writer);
     let versions = holding.record.as_ref().map_or(&[][..], |record| &record.versions);
     writer.array(versions.len());
     for version in versions {
-        writer.map(6);
+        writer.map(7);
         field("bytes", writer);
         number(bytes_of(version).map_or(0, <[u8]>::len) as u64, writer);
-        field("kind", writer);
-        writer.bulk(format!("{:?}", version.kind).to_ascii_lowercase().as_bytes());
+        name_and_kind(version, writer);
         field("expired", writer);
         writer.boolean(version.expired(scene.wall_ms));
         clock_and_time(version, scene, writer);

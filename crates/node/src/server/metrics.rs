@@ -2,9 +2,12 @@
 
 use super::counter::{Counter, Histogram, HistogramSnapshot};
 use crate::redis::COUNTED;
-use clockwise_core::{exchange::ExchangeStats, hlc::Hlc, outbox::Event, shard::ShardStats};
+use clockwise_core::{
+    exchange::ExchangeStats, hints::HintsFor, hlc::Hlc, ids::MemberNumber, outbox::Event, shard::ShardStats,
+};
 use clockwise_store::{EngineStats, RecoveryReport};
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -82,6 +85,7 @@ struct Gauges {
     shard: ShardStats,
     engine: EngineStats,
     live_keys: u64,
+    hints_for: Vec<HintsFor>,
 }
 
 impl ShardMetrics {
@@ -90,8 +94,15 @@ impl ShardMetrics {
     }
 
     /// Notes how things stand; now and then, as it takes a lock that readers share.
-    pub(crate) fn set_gauges(&self, shard: ShardStats, engine: EngineStats, live_keys: u64) {
-        *self.gauges.lock().unwrap_or_else(PoisonError::into_inner) = Gauges { shard, engine, live_keys };
+    pub(crate) fn set_gauges(
+        &self,
+        shard: ShardStats,
+        engine: EngineStats,
+        live_keys: u64,
+        hints_for: Vec<HintsFor>,
+    ) {
+        let gauges = Gauges { shard, engine, live_keys, hints_for };
+        *self.gauges.lock().unwrap_or_else(PoisonError::into_inner) = gauges;
     }
 }
 
@@ -137,6 +148,8 @@ pub struct ShardNumbers {
     pub operations: u64,
     /// Operations parked behind disk reads.
     pub loading: u64,
+    /// Reads of hot keys that were answered without a question of their own.
+    pub shared_reads: u64,
     /// Writes held for servers that are down; one for two servers counts twice.
     pub hints: u64,
     /// Their bytes.
@@ -311,6 +324,23 @@ impl Metrics {
     }
 }
 
+impl Metrics {
+    /// What is held for each server that is down, over all shards, as of about a second ago.
+    pub(crate) fn hints_held(&self) -> BTreeMap<MemberNumber, HintsFor> {
+        let mut held: BTreeMap<MemberNumber, HintsFor> = BTreeMap::new();
+        for shard in &self.shards {
+            let gauges = shard.gauges.lock().unwrap_or_else(PoisonError::into_inner);
+            for &more in &gauges.hints_for {
+                let entry = HintsFor { target: more.target, bytes: 0, oldest: more.oldest };
+                let all = held.entry(more.target).or_insert(entry);
+                all.bytes += more.bytes;
+                all.oldest = all.oldest.min(more.oldest).or(all.oldest).or(more.oldest);
+            }
+        }
+        held
+    }
+}
+
 impl ShardMetrics {
     fn numbers(&self, shard: usize) -> ShardNumbers {
         let gauges = self.gauges.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -318,6 +348,7 @@ impl ShardMetrics {
             shard,
             operations: gauges.shard.operations as u64,
             loading: gauges.shard.loading as u64,
+            shared_reads: gauges.shard.shared_reads,
             hints: gauges.shard.hints.held,
             hint_bytes: gauges.shard.hints.bytes,
             hint_oldest_ms: gauges.shard.hints.oldest.map_or(0, Hlc::wall_ms),

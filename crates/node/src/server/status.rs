@@ -65,6 +65,17 @@ pub struct MemberStatus {
     pub slots: u64,
 }
 
+/// What a server holds for another one that is down.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct HintsStatus {
+    /// For whom.
+    pub member: String,
+    /// Bytes held.
+    pub bytes: u64,
+    /// Milliseconds since the oldest of these writes was made.
+    pub oldest_age_ms: u64,
+}
+
 /// The cluster as one server sees it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServerStatus {
@@ -86,6 +97,8 @@ pub struct ServerStatus {
     pub quorum: bool,
     /// All members.
     pub members: Vec<MemberStatus>,
+    /// What it holds for each of those that are down.
+    pub hints: Vec<HintsStatus>,
     /// All numbers.
     pub metrics: MetricsSnapshot,
 }
@@ -150,8 +163,20 @@ pub(crate) fn status(shared: &Shared) -> ServerStatus {
         clock_skewed: shared.metrics.shards.iter().any(|shard| shard.own_clock_skewed.get() > 0),
         quorum: lacking(shared).is_none(),
         members: members(shared),
+        hints: hints(shared),
         metrics: snapshot(shared),
     }
+}
+
+fn hints(shared: &Shared) -> Vec<HintsStatus> {
+    let wall_ms = shared.clock.read().now.wall_ms;
+    let held = shared.metrics.hints_held().into_values();
+    held.map(|held| HintsStatus {
+        member: held.target.to_string(),
+        bytes: held.bytes,
+        oldest_age_ms: held.oldest.map_or(0, |oldest| wall_ms.saturating_sub(oldest.wall_ms())),
+    })
+    .collect()
 }
 
 fn members(shared: &Shared) -> Vec<MemberStatus> {

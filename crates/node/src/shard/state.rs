@@ -18,6 +18,7 @@ use crate::{
     server::{MapKeeper, Shared, clock::Reading, metrics::ShardMetrics},
 };
 use clockwise_core::{
+    canary::Canary,
     gossip::Gossip,
     hlc::Hlc,
     ids::MemberNumber,
@@ -241,7 +242,7 @@ impl ShardState {
         let part = self.shared.cache_parts.report(usize::from(self.id), engine.cold_reads);
         self.store.engine.set_cache_bytes(part);
         let was_full = std::mem::replace(&mut self.disk_full, engine.disk_full);
-        self.metrics.set_gauges(core.stats(), engine, live_keys);
+        self.metrics.set_gauges(core.stats(), engine, live_keys, core.hints_held().collect());
         // All shards share one disk: one of them says so.
         match (was_full, self.disk_full) {
             (false, true) if self.id == 0 => {
@@ -351,7 +352,7 @@ impl ShardState {
                     hints: self.shared.hint_budget(),
                     exchange: true,
                     collect: true,
-                    canary: Default::default(),
+                    canary: canary(),
                 };
                 self.core = Some(Shard::new(config, Arc::clone(&layout)));
                 // A peer may have been faster than this letter.
@@ -362,4 +363,12 @@ impl ShardState {
         }
         self.flush_later();
     }
+}
+
+/// The known bug that this process is to have. None, but in builds with the feature `canaries`.
+fn canary() -> Canary {
+    let Some(wanted) = std::env::var_os("CLOCKWISE_CANARY").filter(|_| cfg!(feature = "canaries")) else {
+        return Canary::None;
+    };
+    Canary::ALL.into_iter().find(|canary| *format!("{canary:?}") == *wanted).unwrap_or_default()
 }

@@ -78,7 +78,7 @@ fn reads_after(cluster: &mut TestCluster, w: usize, r: usize, away: &[usize], re
     let (key, w_text, r_text) = (format!("w{w}r{r}"), w.to_string(), r.to_string());
     away.iter().for_each(|server| cluster.kill(*server));
     sees(cluster, 0, 3 - away.len());
-    let reply = cluster.call(0, &["CW.SET", &key, "new", "W", &w_text]);
+    let reply = cluster.call_when_able(0, &["CW.SET", &key, "new", "W", &w_text]);
     assert!(!matches!(reply, Reply::Error(_)), "{reply:?}");
     for server in 0..3 {
         match (cluster.servers[server].is_some(), readers.contains(&server)) {
@@ -90,7 +90,7 @@ fn reads_after(cluster: &mut TestCluster, w: usize, r: usize, away: &[usize], re
     let reader = *readers.last().expect("somebody reads");
     cluster.wait_until_it_answers(reader);
     sees(cluster, reader, readers.len());
-    let reply = cluster.call(reader, &["CW.GET", &key, "R", &r_text, "STRICT"]);
+    let reply = cluster.call_when_able(reader, &["CW.GET", &key, "R", &r_text, "STRICT"]);
     for server in 0..3 {
         if cluster.servers[server].is_none() {
             cluster.start(server, &[]);

@@ -17,7 +17,7 @@ fn text(reply: &Reply) -> String {
 }
 
 fn get(cluster: &TestCluster, server: usize, key: &str) -> Seen {
-    let reply = cluster.call(server, &["CW.GET", key, "R", "all", "STRICT"]);
+    let reply = cluster.call_when_able(server, &["CW.GET", key, "R", "all", "STRICT"]);
     let values = reply.field(b"values").and_then(Reply::as_elements).expect("a list");
     let pair = |one: &Reply| {
         (text(one.field(b"value").expect("a value")), text(one.field(b"clock").expect("a clock")))
@@ -30,7 +30,7 @@ fn get(cluster: &TestCluster, server: usize, key: &str) -> Seen {
 fn set(cluster: &TestCluster, server: usize, key: &str, value: &str, context: Option<&str>) -> String {
     let mut command = vec!["CW.SET", key, value, "W", "all"];
     command.extend(context.iter().flat_map(|context| ["CONTEXT", context]));
-    let reply = cluster.call(server, &command);
+    let reply = cluster.call_when_able(server, &command);
     text(reply.field(b"context").unwrap_or_else(|| panic!("{command:?}: {reply:?}")))
 }
 

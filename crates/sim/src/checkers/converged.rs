@@ -2,7 +2,7 @@
 //! same through every server.
 
 use super::Case;
-use crate::history::Seen;
+use crate::history::{Held, Seen};
 use clockwise_core::{
     hlc::Hlc,
     tree,
@@ -22,7 +22,7 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
     if last.holdings.len() != last.owners {
         found.push(format!("{} of {} owners say what they hold", last.holdings.len(), last.owners));
     }
-    let mut first: Option<(u32, Record)> = None;
+    let mut first: Option<(u32, Held)> = None;
     for (member, record) in &last.holdings {
         let Some(record) = record else {
             found.push(format!("the copy of s{member} is damaged"));
@@ -39,15 +39,17 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
     }
 }
 
-/// A record without the bytes of values that expire, which each replica frees at its own pace; none, if it can be
+/// A copy without the bytes of values that expire, which each replica frees at its own pace; nothing, if it can be
 /// collected at this instant.
-pub(super) fn canonical(record: &Record, until: Hlc) -> Record {
-    if tree::collectable_from(record).is_some_and(|from| from <= until) {
-        return Record::default();
+pub(super) fn canonical(held: &Held, until: Hlc) -> Held {
+    let mut held = held.clone();
+    if let Held::Record(record) = &mut held {
+        if tree::collectable_from(record).is_some_and(|from| from <= until) {
+            *record = Record::default();
+        }
+        for version in record.versions.iter_mut().filter(|version| version.expires_ms.is_some()) {
+            version.value = Value::Freed;
+        }
     }
-    let mut record = record.clone();
-    for version in record.versions.iter_mut().filter(|version| version.expires_ms.is_some()) {
-        version.value = Value::Freed;
-    }
-    record
+    held
 }

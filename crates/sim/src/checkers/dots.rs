@@ -1,6 +1,7 @@
 //! No dot has two values, anywhere.
 
 use super::Case;
+use crate::history::Held;
 use clockwise_core::{hlc::Hlc, ids::Dot, version::Value};
 use std::collections::BTreeMap;
 
@@ -16,8 +17,12 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
             ));
         }
     }
-    let holdings = case.last.iter().flat_map(|last| &last.holdings).filter_map(|(_, record)| record.as_ref());
-    for version in holdings.flat_map(|record| &record.versions) {
+    let holdings = case.last.iter().flat_map(|last| &last.holdings).filter_map(|(_, held)| held.as_ref());
+    let records = holdings.filter_map(|held| match held {
+        Held::Record(record) => Some(record),
+        Held::Described(_) => None,
+    });
+    for version in records.flat_map(|record| &record.versions) {
         let Some((time, _)) = known.get(&version.dot) else { continue };
         if *time != version.time && version.value != Value::Freed {
             found.push(format!("{:?} has the times {time} and {}", version.dot, version.time));

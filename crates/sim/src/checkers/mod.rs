@@ -71,7 +71,7 @@ struct Case<'a> {
 }
 
 /// Runs every checker over every key.
-pub(crate) fn check(history: &History) -> Vec<Violation> {
+pub fn check(history: &History) -> Vec<Violation> {
     let mut by_key: BTreeMap<usize, Vec<(u64, &Operation)>> = BTreeMap::new();
     for (number, operation) in (0u64..).zip(&history.operations) {
         by_key.entry(operation.key).or_default().push((number, operation));
@@ -152,10 +152,10 @@ impl<'a> Case<'a> {
     }
 }
 
-/// The time of an acknowledged write.
+/// The time of an acknowledged write, if it is known.
 fn time_of(operation: &Operation) -> Option<Hlc> {
     match operation.end {
-        End::Written(time) => Some(time),
+        End::Written(time) => time,
         _ => None,
     }
 }

@@ -87,11 +87,10 @@ fn plain(versions: &[Seen]) -> Got<'_> {
 }
 
 fn check_writes(case: &Case<'_>, began_us: u64, got: Got<'_>, reader: &str, found: &mut Vec<String>) {
-    for (number, (write, _)) in &case.writes {
-        let Some(time) = time_of(write).filter(|_| write.ended_us < began_us) else { continue };
+    for (number, (write, _)) in case.writes.iter().filter(|(_, (write, _))| write.answered_us() < began_us) {
         match got {
             None => found.push(format!("{reader} got nothing although write {number} had completed")),
-            Some(seen) if seen.time < time => {
+            Some(seen) if time_of(write).is_some_and(|time| seen.time < time) => {
                 found.push(format!(
                     "{reader} got {:?} of an earlier time than completed write {number}",
                     seen.value

@@ -9,7 +9,7 @@ mod writers;
 pub use cluster::{TestCluster, ok};
 pub use pipe::Pipe;
 pub use ports::Ports;
-pub use process::{Finished, Process, clockwise, finish};
+pub use process::{Finished, Process, clockwise, clockwise_in, finish};
 pub use writers::Writers;
 
 use std::{

@@ -20,9 +20,16 @@ impl Pipe {
     /// Connects; every read waits for at most 8 s, longer than the deadline of a request.
     pub fn connect(address: SocketAddr) -> io::Result<Pipe> {
         let stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(8)))?;
         stream.set_nodelay(true)?;
-        Ok(Pipe { stream, parser: ReplyParser::new(), input: BytesMut::new() })
+        let pipe = Pipe { stream, parser: ReplyParser::new(), input: BytesMut::new() };
+        pipe.set_patience(Duration::from_secs(8))?;
+        Ok(pipe)
+    }
+
+    /// Every read waits for at most so long from now on.
+    pub fn set_patience(&self, patience: Duration) -> io::Result<()> {
+        self.stream.set_read_timeout(Some(patience))?;
+        self.stream.set_write_timeout(Some(patience))
     }
 
     /// The socket, when all replies have been read.

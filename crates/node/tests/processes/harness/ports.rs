@@ -16,6 +16,8 @@ const GROUPS: [u16; 4] = [12_000, 16_000, 20_000, 24_000];
 pub struct Ports {
     /// Cluster port of the first server.
     pub base: u16,
+    /// Where each server is; on this machine, if it is not said.
+    pub hosts: Vec<Ipv4Addr>,
     _lock: File,
 }
 
@@ -33,7 +35,7 @@ impl Ports {
                 continue;
             };
             if lock.try_lock().is_ok() && is_free(base) {
-                return Ports { base, _lock: lock };
+                return Ports { base, hosts: Vec::new(), _lock: lock };
             }
         }
         panic!("no free ports");
@@ -42,8 +44,8 @@ impl Ports {
     /// Cluster, plain, HTTP and peer port of a server, from 0.
     pub fn of(&self, server: usize) -> [SocketAddr; 4] {
         let port = self.base + u16::try_from(server).unwrap();
-        [port, port - 1_000, port + 1_000, port + 2_000]
-            .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        let host = self.hosts.get(server).copied().unwrap_or(Ipv4Addr::LOCALHOST);
+        [port, port - 1_000, port + 1_000, port + 2_000].map(|port| SocketAddr::from((host, port)))
     }
 }
 

@@ -1,17 +1,33 @@
 //! Processes of the binary under test.
 
 use std::{
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs::OpenOptions,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
-/// The binary, without anything from the environment of whoever runs the tests.
+/// The binary, without anything from the environment of whoever runs the tests but the known bug that a build with the
+/// feature `canaries` is to have. `CLOCKWISE_TEST_BINARY` names another build to test.
 pub fn clockwise() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clockwise"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("CLOCKWISE_")) {
+    clean(Command::new(binary()))
+}
+
+/// The same in a network namespace.
+pub fn clockwise_in(namespace: &str) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(binary());
+    clean(command)
+}
+
+fn binary() -> OsString {
+    std::env::var_os("CLOCKWISE_TEST_BINARY").unwrap_or_else(|| env!("CARGO_BIN_EXE_clockwise").into())
+}
+
+fn clean(mut command: Command) -> Command {
+    let settings = |name: &str| name.starts_with("CLOCKWISE_") && name != "CLOCKWISE_CANARY";
+    for (name, _) in std::env::vars().filter(|(name, _)| settings(name)) {
         command.env_remove(name);
     }
     command
