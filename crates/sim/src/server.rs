@@ -228,6 +228,11 @@ impl Server {
         units.map(|unit| unit.shard.stats())
     }
 
+    /// Whether any of its shards is in the middle of a round.
+    pub(crate) fn is_in_round(&self) -> bool {
+        self.process.iter().flat_map(|process| &process.units).any(|unit| unit.shard.is_in_round())
+    }
+
     /// Which shard owns a slot.
     pub(crate) fn shard_of(&self, slot: Option<Slot>) -> usize {
         slot.map_or(0, |slot| usize::from(slot.cell() % self.shards))

@@ -249,6 +249,9 @@ impl World {
         self.servers[server].tick_stores(at_us);
         self.trace.number(self.servers[server].disk.changes());
         self.drive_all(server, || Input::Tick);
+        if self.plan.turn_us > 0 && !self.healing && self.servers[server].is_in_round() {
+            self.strike(server);
+        }
         self.queue.after(TICK_US, Event::Tick { server, life });
     }
 

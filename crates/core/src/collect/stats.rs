@@ -98,6 +98,11 @@ impl Shard {
         }
     }
 
+    /// Whether this shard is in the middle of a round, as the hub or as another owner.
+    pub fn is_in_round(&self) -> bool {
+        !self.collecting.rounds.is_empty() || !self.collecting.notes.is_empty()
+    }
+
     /// For whom the collection of slots waits of which this shard is the hub: members, with the number of slots.
     pub fn collect_waits(&self) -> BTreeMap<MemberNumber, u64> {
         let mut members = BTreeMap::new();

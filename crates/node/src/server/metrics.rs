@@ -3,7 +3,8 @@
 use super::counter::{Counter, Histogram, HistogramSnapshot};
 use crate::redis::COUNTED;
 use clockwise_core::{
-    collect::CollectStats, exchange::ExchangeStats, hints::HintsFor, hlc::Hlc, ids::MemberNumber, outbox::Event, shard::ShardStats,
+    collect::CollectStats, exchange::ExchangeStats, hints::HintsFor, hlc::Hlc, ids::MemberNumber,
+    outbox::Event, shard::ShardStats,
 };
 use clockwise_store::{EngineStats, RecoveryReport};
 use std::{

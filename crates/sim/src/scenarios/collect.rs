@@ -18,8 +18,8 @@ fn lab(servers: usize, canary: Canary) -> Lab {
 }
 
 /// Servers that collect and do not compare: what differs is found by rounds alone.
-fn without_exchange(canary: Canary) -> Lab {
-    Lab::planned(Plan { collect: true, ..Plan::quiet(3, canary) })
+fn without_exchange(seed: u64, canary: Canary) -> Lab {
+    Lab::planned(Plan { seed, collect: true, ..Plan::quiet(3, canary) })
 }
 
 impl Lab {
@@ -115,8 +115,8 @@ fn a_delete_through_a_stand_in_that_never_saw_the_key_is_collected_at_its_end() 
 
 /// A delete that the hub alone has. In the round that brings it to the others the disk of one of them does not answer, and
 /// then that one loses its power. Its value afterwards, whether anything was collected before, and void rounds.
-fn power_is_lost_in_a_round(canary: Canary) -> (Vec<u64>, u64, u64) {
-    let mut lab = without_exchange(canary);
+fn power_is_lost_in_a_round(seed: u64, canary: Canary) -> (Vec<u64>, u64, u64) {
+    let mut lab = without_exchange(seed, canary);
     let owners = lab.owners();
     let (hub, others) = (owners[0], &owners[1..]);
     lab.set(hub, ALL);
@@ -140,16 +140,29 @@ fn power_is_lost_in_a_round(canary: Canary) -> (Vec<u64>, u64, u64) {
     (lab.values(others[1], ONE), collected, lab.rounds_void())
 }
 
+/// What a power cut leaves of unsynced writes differs from one to the next.
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=6;
+
+/// Whether the deleted value is there again, while others have collected its delete.
+fn comes_back(canary: Canary) -> bool {
+    SEEDS.into_iter().any(|seed| {
+        let (values, collected, _) = power_is_lost_in_a_round(seed, canary);
+        collected > 0 && values.len() == 1
+    })
+}
+
 #[test]
 fn a_round_is_void_if_an_owner_stops_before_it_has_confirmed() {
-    let (_, collected, void) = power_is_lost_in_a_round(Canary::None);
-    assert_eq!(collected, 0);
-    assert!(void > 0);
+    for seed in SEEDS {
+        let (_, collected, void) = power_is_lost_in_a_round(seed, Canary::None);
+        assert_eq!(collected, 0);
+        assert!(void > 0);
+    }
 }
 
 #[test]
 fn after_a_void_round_the_next_one_brings_it_to_its_end() {
-    let mut lab = without_exchange(Canary::None);
+    let mut lab = without_exchange(1, Canary::None);
     let owners = lab.owners();
     lab.set(owners[0], ALL);
     lab.wait_ms(100);
@@ -169,14 +182,12 @@ fn after_a_void_round_the_next_one_brings_it_to_its_end() {
 
 #[test]
 fn a_round_that_does_not_wait_for_all_brings_a_value_back() {
-    let (values, collected, _) = power_is_lost_in_a_round(Canary::RoundWithoutAll);
-    assert!(collected > 0 && values.len() == 1, "the bug is caught: {collected}, {values:?}");
+    assert!(comes_back(Canary::RoundWithoutAll), "the bug is caught");
 }
 
 #[test]
 fn an_owner_that_confirms_before_its_disk_does_brings_a_value_back() {
-    let (values, collected, _) = power_is_lost_in_a_round(Canary::ConfirmBeforeSync);
-    assert!(collected > 0 && values.len() == 1, "the bug is caught: {collected}, {values:?}");
+    assert!(comes_back(Canary::ConfirmBeforeSync), "the bug is caught");
 }
 
 #[test]
