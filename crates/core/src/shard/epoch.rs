@@ -117,6 +117,7 @@ impl Shard {
         self.forget_deliveries();
         self.exchange.forget();
         self.serving.forget();
+        self.collecting.forget();
         for op in self.operations.ids() {
             self.begin_again(op, cx);
         }

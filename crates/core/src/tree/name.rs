@@ -67,6 +67,11 @@ pub fn die(record: &Record) -> Option<u64> {
     record.versions.iter().try_fold(latest, |die, version| Some(die.max(version.expires_ms?)))
 }
 
+/// From which collect line on a record may be collected, if ever: where its bucket ends.
+pub fn collectable_from(record: &Record) -> Option<Hlc> {
+    end(bucket(die(record)?, record.hi.wall_ms()))
+}
+
 /// What a record adds to its slot's tree.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Item {
