@@ -34,6 +34,8 @@ pub struct Memory {
     pub instant: bool,
     /// Lookups that the disk still owes, with what it will answer; the oldest first.
     pub jobs: VecDeque<Loaded>,
+    /// Why nothing is taken.
+    pub refusal: Option<Refusal>,
     /// So many pages are still answered with an error of the disk.
     pub failing_pages: u32,
     next_job: u64,
@@ -192,7 +194,7 @@ impl Storage for Memory {
     }
 
     fn admits(&self) -> Result<(), Refusal> {
-        Ok(())
+        self.refusal.map_or(Ok(()), Err)
     }
 
     fn durable(&self) -> Lsn {

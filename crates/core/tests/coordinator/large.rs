@@ -1,4 +1,4 @@
-//! Records that grow beyond their limit, though no write did.
+//! Records that a replica cannot keep: larger than the limit, though no write was, or while its disk is full.
 
 use super::{
     cluster::{BLIND, Cluster, level},
@@ -8,6 +8,7 @@ use clockwise_core::{
     canary::Canary,
     limits::VALUE_BYTES,
     request::{Basis, Op, Outcome, Rejected},
+    storage::Refusal,
 };
 
 fn large(byte: u8) -> String {
@@ -46,4 +47,18 @@ fn a_write_with_the_context_ends_it() {
     let read = cluster.get(1, "k", level(2, false));
     cluster.set(1, "k", "one", Basis::Causal(read.record.token()), level(2, true));
     assert_eq!(values(&cluster.get(2, "k", level(2, true)).record), ["one"]);
+}
+
+#[test]
+fn a_repair_that_finds_the_own_disk_full_is_no_damage() {
+    let mut cluster = Cluster::new(2, 2, Canary::None);
+    cluster.cut = vec![(1, 2), (2, 1)];
+    cluster.set(2, "k", "missed", BLIND, level(1, false));
+    cluster.settle();
+    cluster.cut.clear();
+    cluster.servers[0].store.refusal = Some(Refusal::DiskFull);
+    let strict = cluster.run(1, "k", Op::Get, level(2, true));
+    assert_eq!(strict, Outcome::Rejected(Rejected::NoQuorum { required: 2, alive: 1 }));
+    cluster.servers[0].store.refusal = None;
+    assert_eq!(values(&cluster.get(1, "k", level(2, true)).record), ["missed"]);
 }
