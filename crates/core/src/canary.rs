@@ -41,11 +41,21 @@ pub enum Canary {
     StandInForgetsUsed,
     /// A hint takes the place of those of the same key, whether it carries them along or not.
     HintsReplaceEachOther,
+    /// Deleted records are collected by the own clock.
+    CollectEarly,
+    /// A round ends when all owners but one have confirmed.
+    RoundWithoutAll,
+    /// A stand-in's floor does not look at the hints that it holds.
+    FloorIgnoresHints,
+    /// An owner confirms a round before what it fetched is on its disk.
+    ConfirmBeforeSync,
+    /// A collected record leaves nothing in the slot's lines.
+    CollectForgetsUsed,
 }
 
 impl Canary {
     /// Every bug, for the test that each of them is caught.
-    pub const ALL: [Canary; 17] = [
+    pub const ALL: [Canary; 22] = [
         Canary::AckBeforeSync,
         Canary::AckAtWMinusOne,
         Canary::CounterReset,
@@ -63,6 +73,11 @@ impl Canary {
         Canary::HintLeavesNoLines,
         Canary::StandInForgetsUsed,
         Canary::HintsReplaceEachOther,
+        Canary::CollectEarly,
+        Canary::RoundWithoutAll,
+        Canary::FloorIgnoresHints,
+        Canary::ConfirmBeforeSync,
+        Canary::CollectForgetsUsed,
     ];
 
     /// Whether this is the bug `bug`. Always false unless the feature `canaries` is on.

@@ -60,11 +60,22 @@ impl Clock {
         Some(self.asked)
     }
 
+    /// How far it may be promised that nothing older will be minted or taken: the promise outlives a restart, which finds
+    /// the reservation.
+    pub(crate) fn promisable(&self, now: Now) -> Hlc {
+        self.read(now).min(promisable(self.reserved))
+    }
+
     /// A reservation is durable.
     pub(crate) fn reserve(&mut self, reserved: Hlc) {
         self.reserved = self.reserved.max(reserved);
         self.asked = self.asked.max(reserved);
     }
+}
+
+/// The latest promise that can have been made under a reservation: about the wall clock when it was asked for.
+pub(crate) fn promisable(reserved: Hlc) -> Hlc {
+    Hlc::from_wall_ms(reserved.wall_ms().saturating_sub(HLC_RESERVE_MS))
 }
 
 #[cfg(test)]

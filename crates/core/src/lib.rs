@@ -14,6 +14,7 @@
 //! | [`storage`] | what core needs of a storage engine |
 //! | [`tree`] | the Merkle tree of a slot, as sums |
 //! | [`exchange`] | owners compare what they hold, and fetch what they lack |
+//! | [`collect`] | rounds among owners, and what may be forgotten after them |
 //! | `replica` | the one door into storage: read, join, write one record |
 //! | [`hints`] | what a stand-in keeps for owners that are down |
 //! | `coordinator` | which replicas, how many answers, what to reply |
@@ -30,6 +31,7 @@ extern crate std;
 
 pub mod canary;
 mod clock;
+pub mod collect;
 mod coordinator;
 pub mod exchange;
 pub mod gossip;

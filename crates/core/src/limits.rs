@@ -96,6 +96,32 @@ pub const EXCHANGE_TICK_BYTES: usize = 128 * 1024;
 pub const EXCHANGE_SAVED_BYTES: usize = 1024 * 1024;
 /// A slot whose sums are not known is compared key by key with each other owner, at most this often, in milliseconds.
 pub const EXCHANGE_WHOLE_MS: u64 = 60_000;
+/// A round closes a slot up to so long ago, in milliseconds.
+pub const ROUND_MARGIN_MS: u64 = 2_000;
+/// Rounds that a shard is the hub of at a time; a busy one has an eighth.
+pub const ROUNDS: usize = 64;
+/// Rounds of others that a shard takes part in at a time.
+pub const ROUND_NOTES: usize = 512;
+/// A round that is not through in so long is void, in milliseconds.
+pub const ROUND_TIMEOUT_MS: u64 = 10_000;
+/// A slot whose round came to nothing rests so long, in milliseconds.
+pub const ROUND_REST_MS: u64 = 1_000;
+/// What could have been collected for so long lets any owner step in as the hub, in milliseconds.
+pub const ROUND_SILENCE_MS: u64 = 60_000;
+/// Steps of rounds in one message.
+pub const ROUND_STEPS: usize = 256;
+/// Slots that a round or an owner that takes part in one fetches at a time.
+pub const ROUND_FETCHES: usize = 8;
+/// A fetch in which nothing has moved for so long has failed, in milliseconds.
+pub const ROUND_FETCH_MS: u64 = 5_000;
+/// Fetches of other owners from this one that are watched at a time; others get all keys of a slot listed.
+pub const ROUND_WATCHED: usize = 128;
+/// Slots looked at in a tick for something to collect.
+pub const COLLECT_LOOKS: usize = 64;
+/// A slot that was read through and still has something to collect rests so long, in milliseconds.
+pub const COLLECT_REST_MS: u64 = 5_000;
+/// Ticks between two pages of a collection while a shard is busy.
+pub const COLLECT_BUSY_TICKS: u64 = 8;
 /// Operations in flight per shard above which background work waits.
 pub const BUSY_OPERATIONS: usize = 4;
 /// Operations in flight per shard; more are refused before anything is done.
@@ -146,6 +172,8 @@ pub const HLC_MARGIN_MS: u64 = 100;
 const _: () = assert!(SLOTS.is_multiple_of(CELLS) && STORED_SLOTS == 2 * SLOTS);
 const _: () = assert!(RECORD_BYTES > VALUE_BYTES + KEY_BYTES + TOKEN_BYTES);
 const _: () = assert!(PING_MS * 3 < SILENT_MS);
+const _: () = assert!(ROUND_FETCH_MS < ROUND_TIMEOUT_MS && ROUND_TIMEOUT_MS < ROUND_SILENCE_MS);
+const _: () = assert!(ROUND_MARGIN_MS > 2 * CLOCK_SKEW_MS && ROUND_MARGIN_MS <= HLC_RESERVE_MS);
 const _: () = assert!(DEFAULT_TIMEOUT_MS <= MAX_TIMEOUT_MS && SILENT_MS < DEFAULT_TIMEOUT_MS);
 const _: () = assert!(TREE_DEPTH_LEAST < TREE_DEPTH && TREE_MERGE_KEYS * 2 < TREE_SPLIT_KEYS);
 const _: () = assert!(GOSSIP_INTERVALS * GOSSIP_INTERVAL_MS < DOWN_AFTER_MS && SILENT_MS < DOWN_AFTER_MS);

@@ -5,6 +5,7 @@
 //! its own epoch.
 
 use crate::{
+    collect::Step,
     exchange::Exchange,
     gossip::GossipMessage,
     hlc::Hlc,
@@ -291,6 +292,8 @@ pub enum Body {
     },
     /// Anti-entropy: two owners find out in which records they differ.
     Exchange(Exchange),
+    /// Steps of rounds, for slots of the cell of the message's slot; at most [`ROUND_STEPS`](crate::limits::ROUND_STEPS).
+    Rounds(Vec<(Slot, Step)>),
     /// "Are you there, and what time is it?"
     Ping {
         /// The sender's monotonic milliseconds; comes back.

@@ -179,7 +179,7 @@ pub trait Storage {
     fn get(&mut self, slot: Slot, key: &[u8]) -> Lookup;
 
     /// Reads the slot's records with keys above `after` in order; the page arrives later as [`Loaded::Page`]. May close
-    /// memtables, so it is nothing for every request.
+    /// memtables if the slot is large, so it is nothing for every request.
     fn page(&mut self, slot: Slot, after: Option<Bytes>, limit: PageLimit) -> JobId;
 
     /// As [`Storage::page`], but leaves out keys whose record is damaged; [`Storage::get`] tells of those that they are.
@@ -200,6 +200,15 @@ pub trait Storage {
     /// The slot's sums, as changed by [`Mutation`]s; `None` if they are not known: the slot was written without them, or
     /// damage may have hit it. Then they are to be counted anew.
     fn sums(&self, slot: Slot) -> Option<&[Sum]>;
+
+    /// The depth of the slot's tree, if its sums are known: what every write asks.
+    fn tree_depth(&self, slot: Slot) -> Option<u8> {
+        self.sums(slot).map(crate::tree::depth)
+    }
+
+    /// The key with this [`crate::tree::key_hash`] is about to be looked up, and then changed. Changes nothing; a store whose
+    /// sums are far away in memory may fetch the one that will change while it looks the key up.
+    fn expect_change(&self, _slot: Slot, _key_hash: u64) {}
 
     /// Whether writes are taken.
     fn admits(&self) -> Result<(), Refusal>;

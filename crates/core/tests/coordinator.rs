@@ -2,6 +2,8 @@
 
 mod cluster;
 
+#[path = "coordinator/collect.rs"]
+mod collect;
 #[path = "coordinator/doubts.rs"]
 mod doubts;
 #[path = "coordinator/exchange.rs"]

@@ -32,6 +32,11 @@ pub fn mix_against(canary: Canary) -> Mix {
         Canary::HintLeavesNoLines => Mix::StandIn,
         Canary::StandInForgetsUsed => Mix::StandIn,
         Canary::HintsReplaceEachOther => Mix::StandIn,
+        Canary::CollectEarly
+        | Canary::RoundWithoutAll
+        | Canary::FloorIgnoresHints
+        | Canary::ConfirmBeforeSync
+        | Canary::CollectForgetsUsed => Mix::Deletes,
     }
 }
 

@@ -79,6 +79,19 @@ const ALL: [Kind; KINDS] = [
 pub(crate) const LASTS_US: u64 = 1_500_000;
 /// Longest time in the mix that lets gossip do so.
 pub(crate) const LONG_US: u64 = 9_000_000;
+/// What happens in the middle of rounds.
+const IN_ROUNDS: [Kind; 8] = [
+    Kind::Restart,
+    Kind::Kill,
+    Kind::Power,
+    Kind::Power,
+    Kind::PowerSome,
+    Kind::Pause,
+    Kind::OneWay,
+    Kind::SlowDisk,
+];
+/// Ticks in the middle of a round in a thousand that something happens in.
+const STRIKES_PER_MILLE: u32 = 15;
 /// How long servers without power are back before they lose it again, at most.
 const BACK_US: u64 = 250_000;
 /// How long they are without it then.
@@ -92,8 +105,20 @@ impl World {
     /// Lets the next fault happen.
     pub(crate) fn fault(&mut self) {
         let kind = ALL[weighted(&mut self.fault_rng, &self.plan.weights)];
+        let one = self.fault_rng.usize(0..self.servers.len());
+        self.inflict(kind, one);
+    }
+
+    /// Now and then something happens to a server in the middle of a round.
+    pub(crate) fn strike(&mut self, server: usize) {
+        if chance(&mut self.fault_rng, STRIKES_PER_MILLE) {
+            let kind = IN_ROUNDS[self.fault_rng.usize(0..IN_ROUNDS.len())];
+            self.inflict(kind, server);
+        }
+    }
+
+    fn inflict(&mut self, kind: Kind, one: usize) {
         let servers = self.servers.len();
-        let one = self.fault_rng.usize(0..servers);
         let other = (one + self.fault_rng.usize(1..servers)) % servers;
         self.stats.faults += 1;
         self.note(|| format!("fault {kind:?} at s{} (s{})", one + 1, other + 1));

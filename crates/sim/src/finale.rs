@@ -2,14 +2,18 @@
 
 use crate::{
     client::Answer,
+    clock::WALL_BASE_MS,
     history::{End, Final, Held, Operation, What},
     server::State,
     world::World,
 };
 use clockwise_core::{
+    hlc::Hlc,
     request::{Level, Need, Op, Request},
     slot::Slot,
-    version::Record,
+    storage::Storage,
+    tree,
+    version::{Record, SlotLines},
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,8 +25,14 @@ const DRAIN_US: u64 = 20_000_000;
 const DRAIN_STEP_US: u64 = 100_000;
 /// How long all servers may take to compare all their slots, in microseconds.
 const EXCHANGE_US: u64 = 120_000_000;
+/// How long all that is deleted or expired is waited for, in microseconds: longer than the margin and a bucket.
+const AGEING_US: u64 = 24_000_000;
+/// How long its collection may take then, in microseconds.
+const COLLECT_US: u64 = 30_000_000;
 /// How long the last reads may take, in microseconds.
 const LAST_US: u64 = 4_000_000;
+/// What could be collected for so long is collected, in milliseconds: the margin, a look at all slots, a few rounds.
+const SETTLED_MS: u64 = 8_000;
 /// How often a last read is tried.
 const TRIES: usize = 3;
 
@@ -85,6 +95,7 @@ impl World {
         self.run_for(CALM_US);
         self.drain_hints();
         self.await_exchange();
+        let collected = self.await_collection();
         let phase = self.history.phase;
         let used: BTreeSet<usize> = self.history.operations.iter().map(|operation| operation.key).collect();
         let keys: Vec<usize> =
@@ -121,6 +132,7 @@ impl World {
             let answers = answers.remove(&key).unwrap_or_default();
             let mut last = self.last_of(key, reads.remove(&key), answers);
             last.unread = unread.remove(&key);
+            (last.until, last.collected) = (self.true_time(), collected);
             self.history.finals.push(last);
         }
     }
@@ -165,6 +177,69 @@ impl World {
         }
     }
 
+    /// What the clocks of all servers show after healing.
+    fn true_time(&self) -> Hlc {
+        Hlc::from_wall_ms(WALL_BASE_MS + self.queue.now_us() / 1_000)
+    }
+
+    /// Where keys are left alone: waits until all that can be collected is. Says up to when.
+    fn await_collection(&mut self) -> Option<Hlc> {
+        let stats = self.servers.iter().flat_map(|server| server.stats()).map(|stats| stats.collect);
+        for stats in stats {
+            self.stats.collected += stats.collected;
+            self.stats.rounds[0] += stats.rounds_done;
+            self.stats.rounds[1] += stats.rounds_void;
+        }
+        if self.plan.turn_us == 0 {
+            return None;
+        }
+        let ended = self.true_time();
+        self.run_for(AGEING_US);
+        let until_us = self.queue.now_us() + COLLECT_US;
+        while self.uncollected() > 0 && self.queue.now_us() < until_us {
+            self.run_for(DRAIN_STEP_US);
+        }
+        if self.broken.is_none() {
+            if self.uncollected() > 0 {
+                let slots = self.uncollected();
+                self.broken = Some(format!("{slots} slots wait for their collection long after healing"));
+            } else if let Some(slot) = self.roots_differ() {
+                self.broken = Some(format!("the owners of {slot:?} have different roots"));
+            }
+        }
+        Some(ended)
+    }
+
+    /// Slots with something that could be collected by now, counted at each owner.
+    fn uncollected(&self) -> usize {
+        let past = Hlc(self.true_time().0 - Hlc::from_wall_ms(SETTLED_MS).0);
+        let mut slots = 0;
+        for server in &self.servers {
+            let Some(process) = &server.process else { continue };
+            let left = |slot: &Slot| {
+                let unit = &process.units[server.shard_of(Some(*slot))];
+                tree::bucket_ends(unit.store.sums(*slot).unwrap_or_default()).any(|end| end <= past)
+            };
+            slots += Slot::all().filter(|slot| server.owns(*slot)).filter(left).count();
+        }
+        slots
+    }
+
+    /// A slot whose owners do not compare equal.
+    fn roots_differ(&self) -> Option<Slot> {
+        Slot::all().find(|slot| {
+            let owners = self.layout.owners(*slot).iter().map(|owner| &self.servers[owner.0 as usize - 1]);
+            let roots = owners.filter_map(|server| {
+                let unit = &server.process.as_ref()?.units[server.shard_of(Some(*slot))];
+                let lines = unit.store.lines(*slot).and_then(|bytes| SlotLines::decode(bytes).ok());
+                let collect = lines.unwrap_or_default().collect;
+                Some(tree::total(unit.store.sums(*slot)?, collect))
+            });
+            let roots: BTreeSet<u128> = roots.collect();
+            roots.len() > 1
+        })
+    }
+
     /// Asks each owner of each key what it holds; nobody reads, so that nothing is repaired by reading.
     fn look_everywhere(&mut self, keys: &[usize]) -> BTreeMap<usize, Vec<(u32, Option<Held>)>> {
         let mut holdings = BTreeMap::new();
@@ -189,7 +264,16 @@ impl World {
 
     fn last_of(&self, key: usize, read: Option<Vec<crate::history::Seen>>, answers: Vec<Answer>) -> Final {
         let owners = self.layout.owners(Slot::of(&self.history.keys[key].name)).len();
-        let mut last = Final { key, read, others: Vec::new(), holdings: Vec::new(), unread: None, owners };
+        let mut last = Final {
+            key,
+            read,
+            others: Vec::new(),
+            holdings: Vec::new(),
+            unread: None,
+            owners,
+            until: Hlc::ZERO,
+            collected: None,
+        };
         for answer in answers {
             match answer {
                 Answer::Read { seen, .. } => last.others.push(seen),

@@ -41,6 +41,8 @@ pub struct Key {
     pub phase: u32,
     /// Whether it is ever deleted.
     pub deletes: bool,
+    /// Whether it is deleted often.
+    pub deleted: bool,
     /// Written at all owners, and so read at any number of them.
     pub all: bool,
 }
@@ -187,6 +189,10 @@ pub struct Final {
     pub unread: Option<Vec<(u32, Option<Held>)>>,
     /// The key's owners.
     pub owners: usize,
+    /// Until when on the servers' clocks owners were asked: what could be collected by then need not be there.
+    pub until: Hlc,
+    /// What could be collected by then must be gone everywhere.
+    pub collected: Option<Hlc>,
 }
 
 /// Everything that the checkers look at.

@@ -14,7 +14,7 @@ usage: clockwise-sim [--seeds N] [--seed S] [--mix NAME] [--canary NAME] [--stor
 
   --seeds N      how many seeds to run, from --seed on (default 20)
   --seed S       the first seed (default 1)
-  --mix NAME     calm, network, crash, clock, layout, everything, stand-in or long (default: each seed one of them in turn)
+  --mix NAME     calm, network, crash, clock, layout, everything, stand-in, long or deletes (default: each in turn)
   --canary NAME  switch on a known bug; `all` runs the same seeds with each of them
   --store KIND   files (the real engine on a simulated disk, the default) or memory
   --trace        print what happens
@@ -135,6 +135,8 @@ struct Totals {
     second_rounds: u64,
     read_repairs: u64,
     hints: u64,
+    collected: u64,
+    rounds: [u64; 2],
     downs: u64,
     amnesia: u64,
     simulated_us: u64,
@@ -165,6 +167,8 @@ fn run_seeds(wanted: &Wanted, canary: Canary) -> bool {
         "inside      {frames} frames, {} second rounds, {} read repairs, {} hints delivered, {} times declared down, {} times amnesia",
         totals.second_rounds, totals.read_repairs, totals.hints, totals.downs, totals.amnesia
     );
+    let [done, void] = totals.rounds;
+    println!("            {} records collected, {done} rounds, {void} void", totals.collected);
     println!("simulated   {:.1} s in {seconds:.1} s", totals.simulated_us as f64 / 1e6);
     println!("speed       {:.0} operations a second", operations as f64 / seconds);
     totals.violations == 0
@@ -182,6 +186,9 @@ impl Totals {
         self.hints += report.hints;
         self.downs += report.downs;
         self.amnesia += report.amnesia;
+        self.collected += report.collected;
+        self.rounds[0] += report.rounds[0];
+        self.rounds[1] += report.rounds[1];
         self.simulated_us += report.simulated_us;
         self.violations += report.violations.len();
         self.failed += u64::from(!report.violations.is_empty());

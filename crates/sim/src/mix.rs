@@ -28,10 +28,12 @@ pub enum Mix {
     StandIn,
     /// Faults of many seconds, of everything: gossip declares servers down, and takes them back.
     Long,
+    /// Keys are deleted and left alone until they are collected, then written again, for more than a minute.
+    Deletes,
 }
 
-/// Seeds that the tests run of each mix, from 1 on: 720 in all. The second round is needed by few of `clock`: it has most.
-pub const TESTED: [(Mix, u64); 8] = [
+/// Seeds that the tests run of each mix, from 1 on: 750 in all. The second round is needed by few of `clock`: it has most.
+pub const TESTED: [(Mix, u64); 9] = [
     (Mix::Calm, 50),
     (Mix::Network, 100),
     (Mix::Crash, 120),
@@ -40,6 +42,7 @@ pub const TESTED: [(Mix, u64); 8] = [
     (Mix::Everything, 90),
     (Mix::StandIn, 110),
     (Mix::Long, 30),
+    (Mix::Deletes, 30),
 ];
 
 impl Mix {
@@ -49,7 +52,7 @@ impl Mix {
     }
 
     /// All mixes.
-    pub const ALL: [Mix; 8] = [
+    pub const ALL: [Mix; 9] = [
         Mix::Calm,
         Mix::Network,
         Mix::Crash,
@@ -58,6 +61,7 @@ impl Mix {
         Mix::Everything,
         Mix::StandIn,
         Mix::Long,
+        Mix::Deletes,
     ];
 
     /// Its name on the command line.
@@ -71,6 +75,7 @@ impl Mix {
             Mix::Everything => "everything",
             Mix::StandIn => "stand-in",
             Mix::Long => "long",
+            Mix::Deletes => "deletes",
         }
     }
 
@@ -127,6 +132,24 @@ impl Mix {
                 (Kind::Drift, 1),
             ],
             Mix::Long => LONG,
+            Mix::Deletes => &[
+                (Kind::Owners, 2),
+                (Kind::CutOwners, 2),
+                (Kind::Restart, 2),
+                (Kind::Kill, 3),
+                (Kind::Power, 3),
+                (Kind::PowerSome, 1),
+                (Kind::PowerAll, 1),
+                (Kind::Pause, 2),
+                (Kind::Reset, 2),
+                (Kind::OneWay, 3),
+                (Kind::Pair, 2),
+                (Kind::Split, 2),
+                (Kind::Slow, 4),
+                (Kind::SlowDisk, 3),
+                (Kind::Jump, 2),
+                (Kind::Drift, 1),
+            ],
             Mix::StandIn => &[
                 (Kind::Owners, 6),
                 (Kind::CutOwners, 6),
@@ -216,6 +239,10 @@ pub(crate) struct Plan {
     pub(crate) cold_per_mille: u32,
     /// Whether servers compare their slots all the time.
     pub(crate) exchange: bool,
+    /// Whether they collect what is deleted or expired.
+    pub(crate) collect: bool,
+    /// Keys take turns: each is used for so long, then left alone twice as long; 0: all of them all the time.
+    pub(crate) turn_us: u64,
     /// How long a sync of the log takes.
     pub(crate) sync_us: (u64, u64),
 }
@@ -246,9 +273,11 @@ impl Plan {
         let replicas = if servers >= 5 && !fixed && chance(&mut rng, 200) { 5 } else { 3 };
         // In half of its seeds no process ends, so that what a stand-in remembers must do.
         let cuts_only = mix == Mix::StandIn && seed % 4 < 2;
-        let long = mix == Mix::Long;
+        let (long, deletes) = (mix == Mix::Long, mix == Mix::Deletes);
         let gaps = if long {
             8
+        } else if deletes {
+            10
         } else if cuts_only {
             3
         } else {
@@ -265,8 +294,16 @@ impl Plan {
             clients: rng.usize(6..=14),
             operations: if mix == Mix::StandIn { OPERATIONS * 3 / 2 } else { OPERATIONS },
             faults: FAULTS,
-            // Long faults want clients that are there for long.
-            think_us: 1_000 * rng.u64(5..=60) * if long { 8 } else { 1 },
+            // Long faults want clients that are there for long, and so do keys that are left alone.
+            think_us: 1_000
+                * rng.u64(5..=60)
+                * if long {
+                    8
+                } else if deletes {
+                    30
+                } else {
+                    1
+                },
             gap_us: 1_000 * gaps * rng.u64(150..=450),
             lasts_us: if long { LONG_US } else { LASTS_US },
             // Two clocks are then at most 500 ms apart.
@@ -279,7 +316,9 @@ impl Plan {
             cold_per_mille: [0, 20, 300][rng.usize(0..3)],
             sync_us: [(200, 2_000), (1_000, 20_000)][rng.usize(0..2)],
             // Compared all the time, replicas are seldom so far apart that a plain write is beaten.
-            exchange: rng.bool() && (mix != Mix::Clock || seed.is_multiple_of(3)),
+            exchange: (rng.bool() || deletes) && (mix != Mix::Clock || seed.is_multiple_of(3)),
+            collect: true,
+            turn_us: if deletes { 12_000_000 } else { 0 },
         }
     }
 }
@@ -302,6 +341,7 @@ impl Plan {
             replicas: 3,
             style,
             exchange: false,
+            collect: false,
             clients: 0,
             skew_us: 0,
             beyond_per_mille: 0,
@@ -331,13 +371,16 @@ fn style(mix: Mix, seed: u64, rng: &mut Rng) -> Style {
 
 fn shares(mix: Mix, seed: u64, rng: &mut Rng) -> Shares {
     match mix {
-        Mix::Layout => Shares { shared: [2, 1, 0, 2, 2], own: 1, many_plain: false },
-        Mix::Clock => Shares { shared: [1, 6, 1, 9, 1], own: 1, many_plain: !seed.is_multiple_of(3) },
-        Mix::StandIn => Shares { shared: [8, 1, 2, 1, 2], own: 1, many_plain: false },
+        Mix::Layout => Shares { shared: [2, 1, 0, 2, 2], own: 1, many_plain: false, deleted: false },
+        Mix::Deletes => Shares { shared: [3, 3, 4, 0, 1], own: 1, many_plain: false, deleted: true },
+        Mix::Clock => {
+            Shares { shared: [1, 6, 1, 9, 1], own: 1, many_plain: !seed.is_multiple_of(3), deleted: false }
+        }
+        Mix::StandIn => Shares { shared: [8, 1, 2, 1, 2], own: 1, many_plain: false, deleted: false },
         _ => match rng.u32(0..4) {
-            0 => Shares { shared: [0, 0, 0, 4, 3], own: 2, many_plain: false },
-            1 => Shares { shared: [3, 3, 3, 0, 0], own: 2, many_plain: false },
-            _ => Shares { shared: [3, 2, 2, 3, 3], own: 2, many_plain: false },
+            0 => Shares { shared: [0, 0, 0, 4, 3], own: 2, many_plain: false, deleted: false },
+            1 => Shares { shared: [3, 3, 3, 0, 0], own: 2, many_plain: false, deleted: false },
+            _ => Shares { shared: [3, 2, 2, 3, 3], own: 2, many_plain: false, deleted: false },
         },
     }
 }

@@ -51,6 +51,7 @@ impl World {
         let phase = self.history.phase;
         let keys: Vec<usize> = (0..self.history.keys.len())
             .filter(|key| self.history.keys[*key].phase == phase && !self.is_own(*key))
+            .filter(|key| self.has_turn(*key))
             .collect();
         let who = &mut self.clients[client];
         let key = keys[who.rng.usize(0..keys.len())];
@@ -78,6 +79,12 @@ impl World {
         let expires = intent == Intent::SetExpiring;
         let writing = (!nothing).then_some(Writing { plain, delete, expires, direct });
         Call { key, level, writing, context: sealed }
+    }
+
+    /// Whether a shared key is used now.
+    fn has_turn(&self, key: usize) -> bool {
+        let turn = self.queue.now_us().checked_div(self.plan.turn_us);
+        turn.is_none_or(|turn| (key as u64 + turn) % 3 == 0)
     }
 
     fn is_own(&self, key: usize) -> bool {

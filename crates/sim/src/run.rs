@@ -50,6 +50,10 @@ pub struct Report {
     pub read_repairs: u64,
     /// Hints that were delivered by processes that ran at the end.
     pub hints: u64,
+    /// Records collected by processes that ran at the end.
+    pub collected: u64,
+    /// Rounds of these processes that raised a collect line, and those that were void.
+    pub rounds: [u64; 2],
     /// Verdicts of gossip that a server is down.
     pub downs: u64,
     /// Times that a server learned of own writes that it did not know.
@@ -121,6 +125,8 @@ pub fn run(options: Options) -> Report {
         second_rounds: world.stats.second_rounds,
         read_repairs: world.stats.read_repairs,
         hints: world.stats.hints,
+        collected: world.stats.collected,
+        rounds: world.stats.rounds,
         downs: world.said.iter().filter(|said| said.verdict == Verdict::Down).count() as u64,
         amnesia: world.stats.amnesia,
         simulated_us: world.queue.now_us(),

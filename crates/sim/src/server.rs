@@ -106,6 +106,7 @@ pub(crate) struct Server {
     pub(crate) disk_slowness: u64,
     shards: u16,
     exchange: bool,
+    collect: bool,
     canary: Canary,
 }
 
@@ -131,6 +132,8 @@ pub(crate) struct Build {
     pub(crate) shards: u16,
     /// Whether its servers compare their slots all the time.
     pub(crate) exchange: bool,
+    /// Whether they collect what is deleted or expired.
+    pub(crate) collect: bool,
     /// A known bug.
     pub(crate) canary: Canary,
 }
@@ -153,6 +156,7 @@ impl Server {
             disk_slowness: 1,
             shards: build.shards,
             exchange: build.exchange,
+            collect: build.collect,
             canary: build.canary,
         })
     }
@@ -182,6 +186,7 @@ impl Server {
                     confirmed: true,
                     hints: HintBudget::default(),
                     exchange: self.exchange,
+                    collect: self.collect,
                     canary: self.canary,
                 };
                 Unit { shard: Shard::new(config, layout.clone()), store, out: Outbox::default() }
@@ -221,6 +226,11 @@ impl Server {
     pub(crate) fn stats(&self) -> impl Iterator<Item = ShardStats> + '_ {
         let units = self.process.iter().flat_map(|process| &process.units);
         units.map(|unit| unit.shard.stats())
+    }
+
+    /// Whether any of its shards is in the middle of a round.
+    pub(crate) fn is_in_round(&self) -> bool {
+        self.process.iter().flat_map(|process| &process.units).any(|unit| unit.shard.is_in_round())
     }
 
     /// Which shard owns a slot.

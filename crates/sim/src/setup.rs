@@ -46,6 +46,7 @@ pub(crate) fn new_server(plan: &Plan, index: usize, layout: &Layout, rng: &mut R
         node: member.node,
         shards: plan.shards[index],
         exchange: plan.exchange,
+        collect: plan.collect,
         canary: plan.canary,
     };
     let mut clock = Clock::default();

@@ -300,6 +300,13 @@ impl Storage for ShardStore {
         }
     }
 
+    fn tree_depth(&self, slot: Slot) -> Option<u8> {
+        match self {
+            ShardStore::Memory(store) => store.tree_depth(slot),
+            ShardStore::Engine(engine) => engine.tree_depth(slot),
+        }
+    }
+
     fn admits(&self) -> Result<(), Refusal> {
         match self {
             ShardStore::Memory(store) => store.admits(),

@@ -20,6 +20,8 @@ pub struct Shares {
     pub own: u32,
     /// Many plain keys instead of a few: then many writes are the last one of their key, and nothing excuses their loss.
     pub many_plain: bool,
+    /// More keys of each class that has deletes, and all of them see many.
+    pub deleted: bool,
 }
 
 /// The classes of keys that all clients use.
@@ -54,15 +56,18 @@ pub fn shared_keys(phase: u32, shares: &Shares, rng: &mut Rng) -> Vec<Key> {
         let count = match weight {
             0 => 0,
             _ if shares.many_plain && class == Class::Plain => MANY,
+            _ if shares.deleted => rng.usize(9..=15),
             _ => rng.usize(2..=4),
         };
         for index in 0..count {
             let tag = rng.u32(..);
             let name = Bytes::from(format!("{class:?}-{phase}-{index}-{tag:x}").to_lowercase());
             // Deletes excuse much: half of the keys never see one.
-            let deletes = matches!(class, Class::Causal | Class::Plain | Class::Mixed) && index % 2 == 1;
+            let deletes = matches!(class, Class::Causal | Class::Plain | Class::Mixed)
+                && (index % 2 == 1 || shares.deleted);
             let all = class == Class::Register && index == 2;
-            keys.push(Key { name, class, phase, deletes, all });
+            let deleted = deletes && shares.deleted;
+            keys.push(Key { name, class, phase, deletes, deleted, all });
         }
     }
     keys
@@ -72,13 +77,13 @@ pub fn shared_keys(phase: u32, shares: &Shares, rng: &mut Rng) -> Vec<Key> {
 pub fn own_key(phase: u32, client: usize, class: Class, rng: &mut Rng) -> Key {
     let tag = rng.u32(..);
     let name = Bytes::from(format!("{class:?}-{phase}-{client}-{tag:x}").to_lowercase());
-    Key { name, class, phase, deletes: false, all: false }
+    Key { name, class, phase, deletes: false, deleted: false, all: false }
 }
 
 /// What is done to a shared key.
 pub fn intent(key: &Key, rng: &mut Rng) -> Intent {
     use Intent::{Blind, CausalDelete, Delete, Newest, Read, Set, SetExpiring, Stale};
-    let deletes = u32::from(key.deletes);
+    let deletes = u32::from(key.deletes) * if key.deleted { 6 } else { 1 };
     let (intents, weights): (&[Intent], &[u32]) = match key.class {
         Class::Causal => (&[Read, Blind, Newest, Stale, CausalDelete], &[48, 10, 30, 8, 5 * deletes]),
         Class::Plain => (&[Read, Set, Delete], &[45, 50, 5 * deletes]),

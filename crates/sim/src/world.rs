@@ -34,6 +34,9 @@ pub(crate) struct Stats {
     /// Delivered by processes that ran at the end.
     pub(crate) hints: u64,
     pub(crate) amnesia: u64,
+    /// Records collected, by processes that ran at the end; and the rounds that raised a line there, or were void.
+    pub(crate) collected: u64,
+    pub(crate) rounds: [u64; 2],
     /// Operations that ended done, rejected, unknown.
     pub(crate) outcomes: [u64; 3],
 }
@@ -246,6 +249,9 @@ impl World {
         self.servers[server].tick_stores(at_us);
         self.trace.number(self.servers[server].disk.changes());
         self.drive_all(server, || Input::Tick);
+        if self.plan.turn_us > 0 && !self.healing && self.servers[server].is_in_round() {
+            self.strike(server);
+        }
         self.queue.after(TICK_US, Event::Tick { server, life });
     }
 

@@ -120,7 +120,11 @@ fn hints_replace_each_other() {
     convict(Canary::HintsReplaceEachOther);
 }
 
+/// Bugs of collection show where servers stop in the middle of a round: scenarios convict them (`scenarios/collect.rs`
+/// here, `coordinator/collect` in core).
+const BY_SCENARIO: usize = 5;
+
 #[test]
 fn every_canary_has_a_test() {
-    assert_eq!(Canary::ALL.len(), 17);
+    assert_eq!(Canary::ALL.len(), 17 + BY_SCENARIO);
 }

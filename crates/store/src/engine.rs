@@ -405,7 +405,7 @@ impl Storage for Engine {
             cell.oldest_mark = self.stats.logged_bytes;
         }
         for mutation in mutations {
-            cell.apply(self.settings.hash_seed, slot, *mutation, lsn);
+            cell.apply(self.settings.hash_seed, slot, mutation, lsn);
             if matches!(mutation, Mutation::DropSlot) {
                 self.fresh_drops = Some((self.fresh_drops.map_or(lsn, |(first, _)| first), lsn));
             }
@@ -427,6 +427,15 @@ impl Storage for Engine {
 
     fn sums(&self, slot: Slot) -> Option<&[Sum]> {
         self.cells[self.place(slot)].sums(slot)
+    }
+
+    fn tree_depth(&self, slot: Slot) -> Option<u8> {
+        self.cells[self.place(slot)].tree_depth(slot)
+    }
+
+    #[inline]
+    fn expect_change(&self, slot: Slot, key_hash: u64) {
+        self.cells[self.place(slot)].expect_change(slot, key_hash);
     }
 
     fn admits(&self) -> Result<(), Refusal> {

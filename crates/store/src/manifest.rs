@@ -54,7 +54,7 @@ pub struct SlotInfo {
     /// What was written before this position is dropped; 0 if nothing is.
     pub dropped: Lsn,
     /// Its sums; `None` if they are not known.
-    pub sums: Option<Arc<Vec<Sum>>>,
+    pub sums: Option<Arc<[Sum]>>,
 }
 
 /// The meta record of a cell's manifest.
@@ -151,7 +151,7 @@ impl Manifest {
             let dropped = Lsn(if has & HAS_DROP == 0 { 0 } else { reader.u64()? });
             let sums = match has & (HAS_SUMS | SUMS_UNKNOWN) {
                 0 => Some(Arc::default()),
-                HAS_SUMS => Some(Arc::new(get_sums(&mut reader)?)),
+                HAS_SUMS => Some(get_sums(&mut reader)?.into()),
                 _ => None,
             };
             manifest.slots.push(SlotInfo { slot, live, lines, dropped, sums });

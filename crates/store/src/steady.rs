@@ -56,6 +56,11 @@ impl<T> SteadyTable<T> {
         self.parts[self.part_of(hash)].find(hash, same)
     }
 
+    /// The entries that may have this hash.
+    pub(crate) fn with_hash(&self, hash: u64) -> impl Iterator<Item = &T> {
+        self.parts[self.part_of(hash)].iter_hash(hash)
+    }
+
     /// As [`SteadyTable::find`]; what is done to the entry may not change its hash.
     #[inline]
     pub(crate) fn find_mut(&mut self, hash: u64, same: impl FnMut(&T) -> bool) -> Option<&mut T> {

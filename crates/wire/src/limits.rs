@@ -58,6 +58,8 @@ pub const EXCHANGE_SUMS: usize = core_limits::EXCHANGE_SUMS;
 pub const EXCHANGE_KEYS: usize = core_limits::EXCHANGE_KEYS;
 /// Most records that are asked for, or answered, at a time in an exchange.
 pub const EXCHANGE_RECORDS: usize = core_limits::EXCHANGE_RECORDS;
+/// Most steps of rounds in one message.
+pub const ROUND_STEPS: usize = core_limits::ROUND_STEPS;
 /// Longest encoded layout, in bytes.
 pub const LAYOUT_BYTES: usize = 8 * 1024 * 1024;
 /// Longest gossip, in bytes.

@@ -4,6 +4,7 @@ mod messages;
 
 use bytes::{Bytes, BytesMut};
 use clockwise_core::{
+    collect::Step,
     exchange::{Exchange, Lines},
     gossip::{Beat, Contents, Entry, GossipMessage, Mark, Suspicion},
     hlc::Hlc,
@@ -254,7 +255,44 @@ fn golden_frames() {
     ];
     assert_eq!(bytes[5], 22);
     assert_eq!(bytes[22..bytes.len() - 4], tail.concat());
+    golden_rounds();
     assert_eq!(cluster_tag(&[1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]), 3);
+}
+
+/// Every step of a round once.
+fn golden_rounds() {
+    let (round, incarnation, root) = (300, 2, Some(3));
+    let lines = Lines { refuse: Hlc(2), collect: Hlc(1) };
+    let lives = vec![(MemberNumber(5), 2)];
+    let steps = [
+        Step::Ask { round },
+        Step::Floor { round, incarnation, floor: Some(Hlc(9)) },
+        Step::Pull { round, upto: Hlc(9), collect: Hlc(1), lives },
+        Step::Pulled { round, incarnation, lines, root: None },
+        Step::Push { round, lines, root },
+        Step::Confirm { round, incarnation },
+        Step::Void { round },
+        Step::Fact { lines },
+    ];
+    let slot = Slot::new(12182).expect("a slot");
+    let body = Body::Rounds(steps.into_iter().map(|step| (slot, step)).collect());
+    let bytes = frame(&Message { body, slot: Some(slot), deadline_ms: 0, ..ping() });
+    let (name, one, two, nine) =
+        ([0xac, 0x02], [1, 0, 0, 0, 0, 0, 0, 0], [2, 0, 0, 0, 0, 0, 0, 0], [9, 0, 0, 0, 0, 0, 0, 0]);
+    let step = |code: u8, parts: &[&[u8]]| [&[0x96, 0x2f, code][..], &parts.concat()].concat();
+    let expected = [
+        vec![0x96, 0x2f, 0, 3, 0, 8],
+        step(0, &[&name]),
+        step(1, &[&name, &[2, 1], &nine]),
+        step(2, &[&name, &nine, &one, &[1, 5, 2]]),
+        step(3, &[&name, &[2], &two, &one, &[0]]),
+        step(4, &[&name, &two, &one, &[1, 3], &[0; 15]]),
+        step(5, &[&name, &[2]]),
+        step(6, &[&name]),
+        step(7, &[&two, &one]),
+    ];
+    assert_eq!(bytes[5], 24);
+    assert_eq!(bytes[22..bytes.len() - 4], expected.concat());
 }
 
 #[test]

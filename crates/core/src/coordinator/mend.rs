@@ -3,10 +3,11 @@
 
 use super::{
     operation::{Answer, Kind, ReadOp},
-    read::take,
+    read::{leave_out_collectable, take},
 };
 use crate::limits::READS_AGAIN;
 use crate::{
+    exchange::Lines,
     ids::MemberNumber,
     message::{Body, OpId, RepairVerdict, StampedRecord},
     replica::Task,
@@ -37,6 +38,7 @@ impl Shard {
     /// client gets does not change any more, unless it still waits and what was read is no longer the latest.
     pub(super) fn late_answer<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
         let Some(read) = self.reading(op) else { return };
+        leave_out_collectable(read);
         let Some(answer) = read.answers.last() else { return };
         if answer.stamp.is_none() {
             // A stand-in's: what it holds is delivered, and repairs nothing.
@@ -116,6 +118,23 @@ impl Shard {
         true
     }
 
+    /// Reads again, once the lines of all that have answered are raised to these and to each other's (rule R5).
+    fn read_under<S: Storage>(&mut self, op: OpId, lines: Lines, cx: &mut Context<'_, S>) -> bool {
+        let Some(slot) = self.operations.get(op).map(|operation| operation.slot) else { return false };
+        let Some(read) = self.reading(op) else { return false };
+        let stamps = || read.answers.iter().filter_map(|answer| Some((answer.member, answer.stamp?)));
+        let lines = stamps().fold(lines, |lines, (_, stamp)| Lines {
+            refuse: lines.refuse.max(stamp.refuse),
+            collect: lines.collect.max(stamp.collect),
+        });
+        let behind: Vec<MemberNumber> = stamps()
+            .filter(|(_, stamp)| stamp.refuse < lines.refuse || stamp.collect < lines.collect)
+            .map(|(member, _)| member)
+            .collect();
+        self.tell_lines(slot, &behind, lines, cx);
+        self.read_again(op, cx)
+    }
+
     /// A replica answered a repair.
     pub(crate) fn repair_answered<S: Storage>(
         &mut self,
@@ -133,7 +152,9 @@ impl Shard {
                     self.repaired(op, cx);
                 }
             }
-            // Its lines are ahead of what was read: the client may read again.
+            // Its lines are ahead of what was read: those are raised first, then it is read again.
+            RepairVerdict::Again { refuse, collect }
+                if self.read_under(op, Lines { refuse, collect }, cx) => {}
             RepairVerdict::Again { .. } | RepairVerdict::Refused => self.read_failed(op, from, cx),
         }
     }

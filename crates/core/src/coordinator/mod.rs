@@ -41,8 +41,9 @@ impl Shard {
         }
         let slot = request.slot();
         let owner = self.layout.owners(slot).contains(&self.config.me);
-        let stands_in = request.op != Op::Explain && self.coordinates_as_stand_in(request.level, slot);
-        if !owner && !stands_in {
+        // Who stands in is looked up only when it matters: that table is seldom near.
+        let stands_in = || request.op != Op::Explain && self.coordinates_as_stand_in(request.level, slot);
+        if !owner && !stands_in() {
             return match origin {
                 Origin::Client(_) => self.forward(origin, slot, request, cx),
                 // Nobody hands on what was handed on: the layouts differ, and the epoch will tell.
@@ -81,6 +82,9 @@ impl Shard {
     /// How many answers a level needs, or why it cannot be met now.
     fn required(&self, level: Level, slot: Slot) -> Result<usize, Rejected> {
         let required = level.need.of(self.layout.owners(slot).len());
+        if required <= self.live_owners(slot) {
+            return Ok(required);
+        }
         let alive = self.candidates(level, slot);
         if required > alive {
             return Err(Rejected::NoQuorum { required: required.min(255) as u8, alive: alive as u8 });

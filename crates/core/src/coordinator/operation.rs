@@ -9,7 +9,7 @@ use crate::{
     slot::Slot,
     version::{Payload, Record, Token, Write},
 };
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -46,11 +46,11 @@ pub(crate) struct Operation {
     pub(crate) kind: Kind,
 }
 
-/// What is under way.
+/// What is under way. What is large is boxed: operations move a few times in their life.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Write(WriteOp),
-    Read(ReadOp),
+    Write(Box<WriteOp>),
+    Read(Box<ReadOp>),
     Forward(ForwardOp),
     Explain(ExplainOp),
     Count(CountOp),

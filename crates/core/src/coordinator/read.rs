@@ -6,6 +6,7 @@ use super::shared::Place;
 use crate::{
     canary::Canary,
     hints::HintTask,
+    hlc::Hlc,
     ids::MemberNumber,
     limits::OPERATIONS,
     message::{Body, OpId, ReadVerdict},
@@ -14,9 +15,10 @@ use crate::{
     shard::{Context, Shard},
     slot::Slot,
     storage::Storage,
+    tree,
     version::Record,
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use bytes::Bytes;
 
 impl Shard {
@@ -48,7 +50,7 @@ impl Shard {
             required,
             epoch: self.layout.epoch(),
             deadline_ms,
-            kind: Kind::Read(ReadOp::default()),
+            kind: Kind::Read(Box::default()),
         });
         self.ask(op, cx);
     }
@@ -217,6 +219,9 @@ impl Shard {
         let enough = self.enough(required);
         let Some(read) = self.reading(op) else { return };
         let have = read.answers.len();
+        if have >= enough {
+            leave_out_collectable(read);
+        }
         if have < enough {
             // The others may have gone between the first check and the own answer.
             if have + read.outstanding.len() < required {
@@ -317,6 +322,26 @@ pub(super) fn take(members: &mut Members, member: MemberNumber) -> bool {
     let Some(at) = members.iter().position(|&m| m == member) else { return false };
     members.swap_remove(at);
     true
+}
+
+/// What another owner has collected, or may have, is nothing, whoever still has it: to repair it would bring back what
+/// is to go, and a record read under an earlier line would be refused.
+pub(super) fn leave_out_collectable(read: &mut ReadOp) {
+    let lines = read.answers.iter().filter_map(|answer| Some(answer.stamp?.collect));
+    let Some(collect) = lines.max().filter(|collect| *collect > Hlc::ZERO) else { return };
+    let goes = |record: &Record| tree::collectable_from(record).is_some_and(|from| from <= collect);
+    let own_goes = read.own.as_ref().is_some_and(goes);
+    for answer in read.answers.iter_mut().filter(|answer| answer.stamp.is_some()) {
+        match &mut answer.record {
+            Some(record) if goes(record) => *record = Record::default(),
+            None if own_goes => {}
+            _ => continue,
+        }
+        answer.encoded = Bytes::new();
+    }
+    for record in read.own.iter_mut().chain(&mut read.joined).filter(|record| goes(record)) {
+        *record = Record::default();
+    }
 }
 
 /// The join of all answers.

@@ -25,7 +25,7 @@ impl Shard {
         self.layout.stand_ins(slot).iter().copied().filter(|&member| self.is_live(member))
     }
 
-    fn live_owners(&self, slot: Slot) -> usize {
+    pub(super) fn live_owners(&self, slot: Slot) -> usize {
         self.layout.owners(slot).iter().filter(|&&owner| self.is_live(owner)).count()
     }
 
@@ -57,6 +57,9 @@ impl Shard {
     /// Stand-ins to be read besides these members, if fewer owners answer than are needed.
     pub(super) fn add_stand_ins(&self, slot: Slot, required: usize, members: &mut Members) {
         let missing = required.saturating_sub(self.live_owners(slot));
+        if missing == 0 {
+            return;
+        }
         let others = self.healthy_stand_ins(slot).filter(|&member| member != self.config.me);
         members.extend(others.take(missing));
     }

@@ -14,7 +14,7 @@ use crate::{
     storage::Storage,
     version::{Payload, Record, Token},
 };
-use alloc::vec::Vec;
+use alloc::{boxed::Box, vec::Vec};
 use smallvec::SmallVec;
 
 impl Shard {
@@ -59,7 +59,7 @@ impl Shard {
             required,
             epoch: self.layout.epoch(),
             deadline_ms: Shard::deadline_ms(request.timeout_ms, cx.now.mono_ms),
-            kind: Kind::Write(write),
+            kind: Kind::Write(Box::new(write)),
         });
         if self.must_ask(op) {
             return self.ask_marks(op, cx);
@@ -101,11 +101,12 @@ impl Shard {
         let Some(operation) = self.operations.get(op) else { return };
         let (slot, deadline_ms) = (operation.slot, operation.deadline_ms);
         let owner = self.layout.owners(slot).contains(&self.config.me);
-        let stand_in = !operation.level.strict && self.layout.stand_ins(slot).contains(&self.config.me);
+        let sloppy = !operation.level.strict;
+        let stand_in = || sloppy && self.layout.stand_ins(slot).contains(&self.config.me);
         let Kind::Write(write) = &mut operation.kind else { return };
         let Some(minted) = &write.minted else { return };
         // A new layout may have changed the role in which it was minted: then the own copy is where nobody looks.
-        let own = if minted.held { stand_in } else { owner };
+        let own = if minted.held { stand_in() } else { owner };
         let (lsn, body) = (minted.lsn, Body::Write { op, write: minted.write.clone() });
         let owners = self.layout.owners(slot);
         let me = self.config.me;

@@ -228,7 +228,7 @@ impl Shard {
     }
 
     /// Sends a question.
-    pub(super) fn ask_exchange<S: Storage>(
+    pub(crate) fn ask_exchange<S: Storage>(
         &mut self,
         peer: MemberNumber,
         slot: Option<Slot>,
@@ -262,6 +262,9 @@ impl Shard {
         cx: &mut Context<'_, S>,
     ) {
         self.note_time(cx.now);
+        if self.is_fetch(answer.session()) {
+            return self.fetch_answered(from, slot, answer, cx);
+        }
         let Some(session) = self.exchange.session(answer.session()) else { return };
         if session.peer != from {
             return;

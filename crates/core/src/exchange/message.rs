@@ -53,6 +53,8 @@ pub enum Exchange {
         session: u64,
         /// The asker's lines of the slot.
         lines: Lines,
+        /// All that differs is to be fetched: repairs that move records between sums are noted until it is.
+        watch: bool,
     },
     /// The answer.
     SlotSums {
@@ -71,6 +73,9 @@ pub enum Exchange {
         names: Vec<u64>,
         /// Only keys above this one.
         after: Option<Bytes>,
+        /// Nothing may be left out: keys with a time above this one are listed too, whichever sum they are in, and what
+        /// cannot be read ends the list with [`Exchange::Unreadable`].
+        above: Option<Hlc>,
     },
     /// The answer.
     KeyList {
@@ -104,6 +109,11 @@ pub enum Exchange {
         /// The session.
         session: u64,
     },
+    /// Some of the slot cannot be read.
+    Unreadable {
+        /// The session.
+        session: u64,
+    },
 }
 
 impl Exchange {
@@ -120,7 +130,8 @@ impl Exchange {
             | Exchange::SlotSums { .. }
             | Exchange::KeyList { .. }
             | Exchange::Records { .. }
-            | Exchange::Busy { .. } => true,
+            | Exchange::Busy { .. }
+            | Exchange::Unreadable { .. } => true,
         }
     }
 
@@ -137,7 +148,8 @@ impl Exchange {
             | Exchange::KeyList { session, .. }
             | Exchange::Want { session, .. }
             | Exchange::Records { session, .. }
-            | Exchange::Busy { session } => *session,
+            | Exchange::Busy { session }
+            | Exchange::Unreadable { session } => *session,
         }
     }
 

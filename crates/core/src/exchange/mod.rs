@@ -35,6 +35,7 @@ pub(crate) use ask::Asking;
 pub(crate) use serve::Serving;
 
 use crate::{
+    collect::CollectTask,
     ids::MemberNumber,
     message::StampedRecord,
     replica::Task,
@@ -60,7 +61,13 @@ impl Shard {
     /// take its place, in a slot that is known to be damaged, so that this server is another actor since.
     pub(crate) fn may_replace(&self, slot: Slot, task: &Task) -> bool {
         let joins = |task: &ExchangeTask| matches!(task, ExchangeTask::Join { .. });
-        matches!(task, Task::Exchange(task) if joins(task)) && self.exchange.damaged.contains(&slot)
+        let fetched = |task: &CollectTask| matches!(task, CollectTask::Join { .. });
+        let joins = match task {
+            Task::Exchange(task) => joins(task),
+            Task::Collect(task) => fetched(task),
+            _ => false,
+        };
+        joins && self.exchange.damaged.contains(&slot)
     }
 
     /// The slots of a cell that this server and another one own, in order.

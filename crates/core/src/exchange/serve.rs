@@ -7,10 +7,11 @@ use super::{
 };
 use crate::{
     canary::Canary,
+    hlc::Hlc,
     ids::MemberNumber,
     limits::{
-        EXCHANGE_BYTES, EXCHANGE_KEYS, EXCHANGE_RECORDS, EXCHANGE_SERVED, EXCHANGE_SUMS, TEND_BYTES,
-        TEND_RECORDS,
+        EXCHANGE_BYTES, EXCHANGE_KEYS, EXCHANGE_RECORDS, EXCHANGE_SERVED, EXCHANGE_SUMS, ROUND_WATCHED,
+        TEND_BYTES, TEND_RECORDS,
     },
     message::{Body, Stamp},
     replica::Task,
@@ -36,6 +37,8 @@ struct Asker {
 struct Listing {
     asker: Asker,
     names: Vec<u64>,
+    /// Nothing may be left out.
+    above: Option<Hlc>,
     keys: Vec<(Bytes, u64)>,
     bytes: usize,
     pages: usize,
@@ -58,6 +61,9 @@ pub(crate) struct Serving {
     listings: BTreeMap<JobId, Listing>,
     givings: BTreeMap<u64, Giving>,
     lists: u64,
+    /// Who fetches all that differs, from which slot, and whether a repair has changed a record of it since its sums
+    /// were told. Who is not there any more gets all keys listed.
+    watched: BTreeMap<(MemberNumber, u64), (Slot, bool)>,
 }
 
 /// Pages after which a list ends, however few keys it has.
@@ -68,6 +74,26 @@ impl Serving {
     pub(crate) fn forget(&mut self) {
         self.listings.clear();
         self.givings.clear();
+        self.watched.clear();
+    }
+
+    fn watch(&mut self, asker: Asker) {
+        if self.watched.len() >= ROUND_WATCHED {
+            self.watched.pop_first();
+        }
+        self.watched.insert((asker.from, asker.session), (asker.slot, false));
+    }
+
+    /// A record was joined with another owner's.
+    pub(crate) fn joined(&mut self, slot: Slot) {
+        for (watched, joined) in self.watched.values_mut() {
+            *joined |= *watched == slot;
+        }
+    }
+
+    /// Whether the sums that were told still say where each record of then is, apart from what was written since.
+    fn is_unmoved(&self, asker: Asker) -> bool {
+        self.watched.get(&(asker.from, asker.session)) == Some(&(asker.slot, false))
     }
 
     fn is_full(&self) -> bool {
@@ -102,15 +128,18 @@ impl Shard {
             }
             // An owner of the same epoch asks about nothing else.
             _ if !both => {}
-            Exchange::Sums { lines, .. } => {
+            Exchange::Sums { lines, watch, .. } => {
+                if watch {
+                    self.serving.watch(asker);
+                }
                 self.raise_lines(slot, lines, cx);
                 let lines = self.shared_lines(slot, cx.store);
                 let sums = cx.store.sums(slot).filter(|sums| sums.len() <= EXCHANGE_SUMS).map(<[_]>::to_vec);
                 self.answer_exchange(asker, Exchange::SlotSums { session, lines, sums }, cx);
             }
             _ if self.serving.is_full() => self.answer_exchange(asker, Exchange::Busy { session }, cx),
-            Exchange::Keys { names, after, .. } => {
-                let listing = Listing { asker, names, keys: Vec::new(), bytes: 0, pages: 0 };
+            Exchange::Keys { names, after, above, .. } => {
+                let listing = Listing { asker, names, above, keys: Vec::new(), bytes: 0, pages: 0 };
                 self.list_on(listing, after, cx);
             }
             Exchange::Want { lines, keys, .. } => self.give(asker, lines, keys, cx),
@@ -134,7 +163,10 @@ impl Shard {
 
     fn list_on<S: Storage>(&mut self, listing: Listing, after: Option<Bytes>, cx: &mut Context<'_, S>) {
         let limit = PageLimit { records: TEND_RECORDS, bytes: TEND_BYTES };
-        let job = cx.store.readable_page(listing.asker.slot, after, limit);
+        let job = match listing.above {
+            None => cx.store.readable_page(listing.asker.slot, after, limit),
+            Some(_) => cx.store.page(listing.asker.slot, after, limit),
+        };
         self.serving.listings.insert(job, listing);
     }
 
@@ -142,6 +174,16 @@ impl Shard {
     pub(crate) fn listed_page<S: Storage>(&mut self, page: Page, cx: &mut Context<'_, S>) -> bool {
         let Some(mut listing) = self.serving.listings.remove(&page.job) else { return false };
         listing.pages += 1;
+        if listing.above.is_some() {
+            if page.result.is_err() {
+                let asker = listing.asker;
+                self.answer_exchange(asker, Exchange::Unreadable { session: asker.session }, cx);
+                return true;
+            }
+            if !self.serving.is_unmoved(listing.asker) {
+                listing.names.clear();
+            }
+        }
         let mut upto = None;
         let more = page.result == Ok(PageEnd::More);
         for (key, record) in page.records {
@@ -166,6 +208,7 @@ impl Shard {
         true
     }
 
+    /// Lists a key if it is asked for. Records that do not decode are left out; the engine checks what it stores.
     fn list_key(&self, listing: &mut Listing, key: &Bytes, record: Bytes) {
         let Ok(record) = Record::decode(record) else { return };
         if record.versions.is_empty() && self.config.canary.is(Canary::ExchangeIgnoresTombstones) {
@@ -173,7 +216,8 @@ impl Shard {
         }
         let item = self.item(listing.asker.slot, key, &record);
         let hash = tree::key_hash(&self.layout.spec().digest_key, key);
-        if listing.names.is_empty() || tree::holds(&listing.names, item, hash) {
+        let later = listing.above.is_some_and(|above| record.hi > above);
+        if listing.names.is_empty() || later || tree::holds(&listing.names, item, hash) {
             listing.bytes += key.len() + 9;
             listing.keys.push((key.clone(), (item.digest >> 64) as u64));
         }

@@ -44,17 +44,17 @@ impl Shard {
         let Some(session) = &mut self.exchange.session else { return };
         let (id, peer) = (session.id, session.peer);
         session.active.insert(slot, SlotWork { asked: true, ..SlotWork::default() });
-        self.ask_exchange(peer, Some(slot), Exchange::Sums { session: id, lines }, cx);
+        self.ask_exchange(peer, Some(slot), Exchange::Sums { session: id, lines, watch: false }, cx);
     }
 
     /// The lines that owners share.
-    pub(super) fn shared_lines<S: Storage>(&self, slot: Slot, store: &S) -> Lines {
+    pub(crate) fn shared_lines<S: Storage>(&self, slot: Slot, store: &S) -> Lines {
         let lines = self.lines(slot, store);
         Lines { refuse: lines.refuse, collect: lines.collect }
     }
 
     /// Raises the own lines to those of another owner, at the same epoch (R5).
-    pub(super) fn raise_lines<S: Storage>(&mut self, slot: Slot, to: Lines, cx: &mut Context<'_, S>) {
+    pub(crate) fn raise_lines<S: Storage>(&mut self, slot: Slot, to: Lines, cx: &mut Context<'_, S>) {
         let mut lines = self.lines(slot, cx.store);
         if to.refuse <= lines.refuse && to.collect <= lines.collect || to.collect > to.refuse {
             return;
@@ -122,7 +122,7 @@ impl Shard {
         let Some(session) = &mut self.exchange.session else { return };
         let Some(work) = session.active.get_mut(&slot) else { return };
         work.asked = true;
-        let ask = Exchange::Keys { session: session.id, names: work.names.clone(), after };
+        let ask = Exchange::Keys { session: session.id, names: work.names.clone(), after, above: None };
         let peer = session.peer;
         self.ask_exchange(peer, Some(slot), ask, cx);
     }

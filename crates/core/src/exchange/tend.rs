@@ -87,11 +87,10 @@ impl Shard {
             return Deltas::new();
         }
         let hash = tree::key_hash(&self.layout.spec().digest_key, key);
-        let Some(sums) = cx.store.sums(slot) else {
+        let Some(depth) = cx.store.tree_depth(slot) else {
             self.count_change(slot, key, live, old, new, hash);
             return Deltas::new();
         };
-        let depth = tree::depth(sums);
         if live != 0 {
             let keys = cx.store.live(slot).saturating_add_signed(i64::from(live));
             if tree::depth_for(keys, depth) != depth && self.tending.due.len() < TEND_WAITING {
@@ -127,7 +126,7 @@ impl Shard {
             self.tending.next_ms = cx.now.mono_ms + TEND_PAUSE_MS;
             return;
         };
-        let depth = tree::depth_for(cx.store.live(slot), cx.store.sums(slot).map_or(0, tree::depth));
+        let depth = tree::depth_for(cx.store.live(slot), cx.store.tree_depth(slot).unwrap_or(0));
         let mut count = Count {
             slot,
             job: JobId(0),
@@ -154,7 +153,7 @@ impl Shard {
         let unreadable = &self.tending.unreadable;
         let unknown = Slot::all()
             .filter(own)
-            .find(|&slot| cx.store.sums(slot).is_none() && !unreadable.contains_key(&slot));
+            .find(|&slot| cx.store.tree_depth(slot).is_none() && !unreadable.contains_key(&slot));
         if unknown.is_some() || busy {
             return unknown;
         }

@@ -174,6 +174,8 @@ impl Shard {
             let hint = Hint { write: write.clone(), targets: targets.clone() };
             let room =
                 self.hints.ledger.knows(slot) && self.hints.ledger.admits(self.config.hints, &targets, &hint);
+            // A round may already rely on it that nothing so old comes from here.
+            let room = room && write.time >= self.promised(slot);
             if !room {
                 self.hints.ledger.refused += 1;
             }
@@ -216,6 +218,7 @@ impl Shard {
         if self.config.canary.is(Canary::StandInForgetsUsed) {
             lines = SlotLines::default();
         }
+        lines.time_floor = lines.time_floor.max(self.promised(slot));
         let Some((mint, existed)) = self.mint_over(op, slot.hints(), &lines, &key, &mut view, cx) else {
             return;
         };

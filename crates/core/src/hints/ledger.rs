@@ -70,6 +70,8 @@ pub(crate) struct Ledger {
     held: u64,
     /// How many hints of each time are held for each owner.
     times: BTreeMap<MemberNumber, BTreeMap<Hlc, u32>>,
+    /// The times of what is held of each slot.
+    slot_times: BTreeMap<Slot, BTreeMap<Hlc, u32>>,
     /// Slots of keys that hold hints which are not counted yet; `None` before the first look.
     uncounted: Option<BTreeSet<Slot>>,
     pub(super) delivered: u64,
@@ -102,7 +104,7 @@ impl Ledger {
     }
 
     /// Whether all that the slot holds is counted.
-    pub(super) fn knows(&self, slot: Slot) -> bool {
+    pub(crate) fn knows(&self, slot: Slot) -> bool {
         self.uncounted.as_ref().is_some_and(|slots| !slots.contains(&slot))
     }
 
@@ -132,6 +134,7 @@ impl Ledger {
             self.held += 1;
             *self.times.entry(target).or_default().entry(hint.write.time).or_default() += 1;
         }
+        *self.slot_times.entry(slot).or_default().entry(hint.write.time).or_default() += 1;
     }
 
     fn remove(&mut self, slot: Slot, hint: &Hint) {
@@ -151,16 +154,29 @@ impl Ledger {
             self.spend(target, bytes);
             self.held -= 1;
         }
+        if let Some(times) = self.slot_times.get_mut(&slot) {
+            take(times, hint.write.time);
+        }
+        self.forget_times_if_empty(slot);
     }
 
     fn forget_time(&mut self, target: MemberNumber, time: Hlc) {
-        let Some(times) = self.times.get_mut(&target) else { return };
-        if let Some(count) = times.get_mut(&time) {
-            *count -= 1;
-            if *count == 0 {
-                times.remove(&time);
-            }
+        if let Some(times) = self.times.get_mut(&target) {
+            take(times, time);
         }
+    }
+
+    /// Times of what was given up stay until nothing of the slot is held.
+    fn forget_times_if_empty(&mut self, slot: Slot) {
+        let holds = |target: &MemberNumber| self.counts.contains_key(&(*target, slot));
+        if !self.targets.keys().any(holds) || self.slot_times.get(&slot).is_some_and(BTreeMap::is_empty) {
+            self.slot_times.remove(&slot);
+        }
+    }
+
+    /// The earliest time of what is held of a slot; to be asked only when all of it is known.
+    pub(crate) fn lowest(&self, slot: Slot) -> Option<Hlc> {
+        self.slot_times.get(&slot)?.keys().next().copied()
     }
 
     /// What is held for each owner.
@@ -189,6 +205,7 @@ impl Ledger {
         self.held -= count.hints;
         self.spend(target, count.bytes);
         self.lost += count.hints;
+        self.forget_times_if_empty(slot);
     }
 
     /// Bytes that are not held any more.
@@ -215,6 +232,16 @@ impl Ledger {
             taken: self.taken,
             lost: self.lost,
             behind: 0,
+        }
+    }
+}
+
+/// One fewer of this time.
+fn take(times: &mut BTreeMap<Hlc, u32>, time: Hlc) {
+    if let Some(count) = times.get_mut(&time) {
+        *count -= 1;
+        if *count == 0 {
+            times.remove(&time);
         }
     }
 }

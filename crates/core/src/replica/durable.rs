@@ -23,6 +23,8 @@ pub(crate) enum Waiter {
     OwnRepair(OpId, RepairVerdict),
     /// An answer to another server.
     Answer(MemberNumber, Slot, Body),
+    /// The confirmation of a round: slot, hub, round.
+    Confirm(Slot, MemberNumber, u64),
     /// The answer to a delivery of hints.
     Delivery(MemberNumber, OpId, Slot, Vec<Delivered>),
 }
@@ -59,6 +61,7 @@ impl Shard {
                 Waiter::OwnRead(op, record, encoded) => self.own_answer(op, record, encoded, cx),
                 Waiter::OwnRepair(op, verdict) => self.repair_answered(op, self.config.me, verdict, cx),
                 Waiter::Answer(to, slot, body) => self.send(to, Some(slot), 0, body, cx),
+                Waiter::Confirm(slot, hub, round) => self.confirm(slot, hub, round, cx),
                 Waiter::Delivery(to, op, slot, verdicts) => self.delivery_durable(to, op, slot, verdicts, cx),
             }
         }

@@ -14,6 +14,7 @@ pub(crate) use write::overtaken;
 
 use crate::{
     canary::Canary,
+    collect::CollectTask,
     exchange::ExchangeTask,
     hints::HintTask,
     ids::{Epoch, Lsn, MemberNumber},
@@ -23,7 +24,7 @@ use crate::{
     shard::{Context, Shard},
     slot::Slot,
     storage::{Found, JobId, LoadError, LoadedRecord, Lookup, Mutation, Probe, Storage},
-    tree::Item,
+    tree::{self, Item},
     version::{Record, SlotLines, Write},
 };
 use alloc::{
@@ -56,6 +57,8 @@ pub(crate) enum Task {
     AnswerProbe(MemberNumber, OpId),
     /// A part of an exchange.
     Exchange(Box<ExchangeTask>),
+    /// A part of a round or of a collection.
+    Collect(Box<CollectTask>),
     /// A write that was held for this owner: stand-in, delivery, place in it.
     TakeHint(MemberNumber, OpId, usize, Write),
     /// Something with what is held of a key, in the slot for hints.
@@ -71,7 +74,8 @@ impl Task {
             | Task::Read(_)
             | Task::Mend(..)
             | Task::Explain(_)
-            | Task::Exchange(_) => None,
+            | Task::Exchange(_)
+            | Task::Collect(_) => None,
             Task::TakeWrite(from, op, _)
             | Task::AnswerRead(from, op, ..)
             | Task::AnswerProbe(from, op)
@@ -151,6 +155,9 @@ impl Shard {
             self.parked.tasks += 1;
             return queue.tasks.push_back(task);
         }
+        if matches!(task, Task::Mint(_) | Task::TakeWrite(..)) {
+            cx.store.expect_change(slot, tree::key_hash(&self.layout.spec().digest_key, &key));
+        }
         match cx.store.get(slot, &key) {
             Lookup::Hit(found) => self.run(slot, key, task, Ok(Some(found)), Probe::default(), cx),
             Lookup::Miss(probe) => self.run(slot, key, task, Ok(None), probe, cx),
@@ -171,13 +178,16 @@ impl Shard {
         let Some(queue) = self.parked.keys.remove(&(slot, key.clone())) else { return };
         self.parked.tasks -= queue.tasks.len();
         let mut tasks = queue.tasks.into_iter();
+        let mut others_ran = false;
         while let Some(task) = tasks.next() {
-            // A task before this one may have written: then the memtable has it.
+            // A task before this one may have written: then the memtable has it. Or it has forgotten the record.
             let fresh = match cx.store.get(slot, &key) {
                 Lookup::Hit(found) => Ok(Some(found)),
+                Lookup::Miss(_) if others_ran && loaded.result.is_ok() => Ok(None),
                 Lookup::Miss(_) | Lookup::Job(_) => loaded.result.clone(),
             };
             self.run(slot, key.clone(), task, fresh, loaded.probe, cx);
+            others_ran = true;
             if self.parked.keys.contains_key(&(slot, key.clone())) {
                 // A task led to another lookup of the same key that went to the disk: the rest queues behind it.
                 for rest in tasks.by_ref() {
@@ -218,6 +228,7 @@ impl Shard {
         };
         match task {
             Task::Exchange(task) => self.exchange_task(slot, key, *task, current, cx),
+            Task::Collect(task) => self.collect_task(slot, &key, *task, current, cx),
             Task::Mint(op) => self.mint_write(op, slot, key, current, cx),
             Task::MintAside(op) => {
                 let past = self.past_as_owner(slot, &current.record, cx.store);
@@ -256,6 +267,7 @@ impl Shard {
         }
         match task {
             Task::Exchange(task) => self.exchange_refused(slot, *task, error, cx),
+            Task::Collect(task) => self.collect_refused(*task, error, cx),
             Task::Mint(op) | Task::MintAside(op) => self.mint_refused(op, error, cx),
             Task::Read(op) => self.read_failed(op, self.config.me, cx),
             Task::Mend(op, _) => {

@@ -106,6 +106,7 @@ impl Shard {
         let lsn = self
             .keep(slot, key, &before, &current.record, cx)
             .map_err(|RecordTooLarge| RepairVerdict::Refused)?;
+        self.serving.joined(slot);
         cx.out.events.push(Event::ReadRepair);
         Ok((lsn, newer))
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     canary::Canary,
+    collect::CollectStats,
     exchange::ExchangeStats,
     hints::{HintBudget, HintStats},
     hlc::Hlc,
@@ -42,6 +43,8 @@ pub struct ShardConfig {
     pub hints: HintBudget,
     /// Whether it compares its slots with those of other owners all the time.
     pub exchange: bool,
+    /// Whether it collects what is deleted or expired, and is the hub of rounds for it.
+    pub collect: bool,
     /// A known bug, for the simulator.
     pub canary: Canary,
 }
@@ -68,4 +71,6 @@ pub struct ShardStats {
     pub hints: HintStats,
     /// How far the slots are known to be the same everywhere.
     pub exchange: ExchangeStats,
+    /// What was collected, and what waits for it.
+    pub collect: CollectStats,
 }

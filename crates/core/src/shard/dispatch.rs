@@ -84,6 +84,7 @@ impl Shard {
             }
             Body::Deliver { op, writes } => self.take_delivery(from, op, slot, writes, cx),
             Body::Exchange(ask) => self.exchange_asked(from, slot, ask, cx),
+            Body::Rounds(steps) => self.steps_arrived(from, slot, steps, cx),
             Body::Probe { op, key } => self.on_task(slot, key, Task::AnswerProbe(from, op), cx),
             Body::Forward { op, request } => self.begin(Origin::Peer(from, op, slot), request, cx),
             Body::Count { op, ranges } => {
@@ -147,6 +148,8 @@ impl Shard {
 fn asks(body: &Body) -> Option<Option<OpId>> {
     match body {
         Body::Exchange(exchange) => (!exchange.is_answer()).then_some(None),
+        // Questions and answers alike hold under one layout only.
+        Body::Rounds(_) => Some(None),
         Body::Write { op, .. }
         | Body::Read { op, .. }
         | Body::Forward { op, .. }

@@ -117,6 +117,7 @@ impl Shard {
         self.forget_deliveries();
         self.exchange.forget();
         self.serving.forget();
+        self.collecting.forget();
         for op in self.operations.ids() {
             self.begin_again(op, cx);
         }
@@ -148,7 +149,7 @@ impl Shard {
             }
             Kind::Read(read) => {
                 operation.required = operation.level.need.of(owners);
-                *read = Default::default();
+                **read = Default::default();
                 if let Some(op) = self.operations.rename(op) {
                     self.ask(op, cx);
                 }

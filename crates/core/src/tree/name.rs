@@ -26,10 +26,15 @@ pub fn key_hash(digest_key: &DigestKey, key: &[u8]) -> u64 {
     hasher.finish()
 }
 
+/// The place of a key's leaf among all leaves of this depth.
+pub fn leaf_place(key_hash: u64, depth: u8) -> usize {
+    debug_assert!((TREE_DEPTH_LEAST..=TREE_DEPTH).contains(&depth), "the depth is within its bounds");
+    (key_hash >> (64 - u32::from(depth))) as usize
+}
+
 /// The leaf of a key at this depth.
 pub(super) fn leaf(hash: u64, depth: u8) -> u64 {
-    debug_assert!((TREE_DEPTH_LEAST..=TREE_DEPTH).contains(&depth), "the depth is within its bounds");
-    1 << depth | hash >> (64 - u32::from(depth))
+    1 << depth | leaf_place(hash, depth) as u64
 }
 
 /// The depth of a leaf; `None` of a bucket.
@@ -60,6 +65,11 @@ fn bucket(die_ms: u64, hi_ms: u64) -> u64 {
 pub fn die(record: &Record) -> Option<u64> {
     let latest = record.hi.wall_ms();
     record.versions.iter().try_fold(latest, |die, version| Some(die.max(version.expires_ms?)))
+}
+
+/// From which collect line on a record may be collected, if ever: where its bucket ends.
+pub fn collectable_from(record: &Record) -> Option<Hlc> {
+    end(bucket(die(record)?, record.hi.wall_ms()))
 }
 
 /// What a record adds to its slot's tree.

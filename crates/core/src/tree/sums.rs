@@ -169,6 +169,11 @@ fn coarse(sums: &[Sum], theta: Hlc, depth: u8) -> Vec<Sum> {
     coarse
 }
 
+/// Where the buckets of a slot end, in no order: nothing of the leaves is looked at.
+pub fn bucket_ends(sums: &[Sum]) -> impl Iterator<Item = Hlc> + '_ {
+    sums.iter().rev().map_while(|sum| end(sum.name))
+}
+
 /// Whether an item of this key is in one of these sums; names as [`differing`] gives them, in order.
 pub fn holds(names: &[u64], item: Item, hash: u64) -> bool {
     let depth = names.first().and_then(|&first| depth_of(first)).unwrap_or(TREE_DEPTH_LEAST);

@@ -6,10 +6,11 @@
 use super::{Mark, Record};
 use crate::{
     ids::{Actor, Dot},
+    limits::{DOT_RANGES, KEY_BYTES},
     slot::Slot,
 };
 use core::hash::Hasher;
-use siphasher::sip128::{Hasher128, SipHasher24};
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 /// The cluster's key for digests (in the layout).
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -22,14 +23,14 @@ impl core::fmt::Debug for DigestKey {
 }
 
 impl DigestKey {
-    /// H128(slot, key, seen, mark), keyed SipHash-2-4. 0 for the empty record, so that "no record" compares equal
+    /// H128(slot, key, seen, mark), keyed SipHash-1-3. 0 for the empty record, so that "no record" compares equal
     /// whoever says it.
     pub fn digest(&self, slot: Slot, key: &[u8], record: &Record) -> u128 {
         if record.is_empty() {
             return 0;
         }
-        let mut hasher = SipHasher24::new_with_key(&self.0);
-        hasher.write(&head(slot, key.len(), record.seen.ranges().len()));
+        let mut hasher = SipHasher13::new_with_key(&self.0);
+        hasher.write(&head(slot, key.len(), record.seen.ranges().len()).to_le_bytes());
         hasher.write(key);
         for range in record.seen.ranges() {
             hasher.write(&three(actor_bits(range.actor), range.lo, range.hi));
@@ -40,8 +41,9 @@ impl DigestKey {
 }
 
 /// Lengths first, so that no two inputs give the same bytes.
-fn head(slot: Slot, key_bytes: usize, ranges: usize) -> [u8; 24] {
-    three(u64::from(slot.number()), key_bytes as u64, ranges as u64)
+fn head(slot: Slot, key_bytes: usize, ranges: usize) -> u64 {
+    const { assert!(KEY_BYTES < 1 << 16 && DOT_RANGES < 1 << 32) };
+    u64::from(slot.number()) << 48 | (key_bytes as u64) << 32 | ranges as u64
 }
 
 /// No mark is all zeros, which no dot is: counters start at 1.

@@ -48,6 +48,8 @@ pub struct Cluster {
     pub events: Vec<(MemberNumber, Event)>,
     /// Links that lose everything, as (from, to).
     pub cut: Vec<(u32, u32)>,
+    /// What the network loses, wherever it goes.
+    pub lost: Option<fn(MemberNumber, &Body) -> bool>,
     /// All tickets that ever had an answer.
     answered: BTreeSet<Ticket>,
     next: u64,
@@ -87,6 +89,7 @@ fn config(number: u32, canary: Canary) -> ShardConfig {
         confirmed: true,
         hints: HintBudget::default(),
         exchange: false,
+        collect: false,
         canary,
     }
 }
@@ -109,6 +112,7 @@ impl Cluster {
             replies: BTreeMap::new(),
             events: Vec::new(),
             cut: Vec::new(),
+            lost: None,
             answered: BTreeSet::new(),
             next: 0,
         };
@@ -198,6 +202,13 @@ impl Cluster {
         }
     }
 
+    /// Servers compare their slots and collect from now on.
+    pub fn collect(&mut self, canary: Canary) {
+        for number in 1..=self.servers.len() as u32 {
+            self.begin_anew(number, ShardConfig { exchange: true, collect: true, ..config(number, canary) });
+        }
+    }
+
     /// As [`Cluster::pass`], and all disks answer whatever they are asked.
     pub fn pass_with_disks(&mut self, ms: u64) {
         for _ in 0..ms / 10 {
@@ -228,6 +239,7 @@ impl Cluster {
     pub fn settle(&mut self) {
         while let Some((from, to, message)) = self.queue.pop_front() {
             let reachable = self.servers[to.0 as usize - 1].up && self.servers[from.0 as usize - 1].up;
+            let reachable = reachable && !self.lost.is_some_and(|lost| lost(to, &message.body));
             if reachable && !self.cut.contains(&(from.0, to.0)) {
                 self.with(to.0, |shard, now, store, out| shard.on_message(from, message, now, store, out));
             }

@@ -99,6 +99,7 @@ fn page(server: &str, asked: &StatusView, answers: &[Answer]) -> String {
     text.push_str(&columns(&rows));
     text.push_str(&exchange(answers));
     text.push_str(&hints(answers));
+    text.push_str(&collection(answers));
     for (member, answer) in asked.members.iter().zip(answers) {
         if let Err(why) = answer {
             text.push_str(&format!("\n{}: {why}", member.member));
@@ -141,6 +142,28 @@ fn hints(answers: &[Answer]) -> String {
         };
         let held: Vec<String> = view.hints.iter().map(held).collect();
         text.push_str(&format!("\n{}: holds {}", view.name().unwrap_or("?"), held.join("; ")));
+    }
+    text
+}
+
+/// What of deleted and expired records waits, where anything does.
+fn collection(answers: &[Answer]) -> String {
+    let views = answers.iter().filter_map(|answer| Some(&answer.as_ref().ok()?.1));
+    let mut text = String::new();
+    for view in views {
+        let slots: u64 = view.collect("slots_waiting").sum();
+        if slots == 0 {
+            continue;
+        }
+        let oldest_ms = view.collect("oldest_wait_ms").max().unwrap_or(0);
+        let whom: Vec<String> =
+            view.collection_waits.iter().map(|wait| format!("{} in {}", wait.member, wait.slots)).collect();
+        let whom = if whom.is_empty() { String::new() } else { format!(", for {}", whom.join(", ")) };
+        let name = view.name().unwrap_or("?");
+        text.push_str(&format!(
+            "\n{name}: deletes of {slots} slots wait to be collected, the oldest for {}{whom}",
+            span(oldest_ms)
+        ));
     }
     text
 }
@@ -234,13 +257,15 @@ mod tests {
             })
             .collect();
         let metrics = json!({ "clients": 4, "shards": [
-            { "live_keys": 3, "exchange": [["round_age_ms", 7_000], ["slots_in_doubt", 2], ["oldest_doubt_ms", 61_000]] },
+            { "live_keys": 3, "exchange": [["round_age_ms", 7_000], ["slots_in_doubt", 2], ["oldest_doubt_ms", 61_000]],
+              "collect": [["slots_waiting", 3], ["oldest_wait_ms", 62_000]] },
             { "live_keys": 4 },
         ] });
         let identity = json!({ "node": "00", "version": "0.1", "epoch": 1, "cluster": "abcd" });
         serde_json::from_value(json!({
             "identity": identity, "incarnation": 2, "durability": "sync", "shards": 2, "uptime_ms": 61_000,
             "replicas": 3, "quorum": false, "members": members, "metrics": metrics,
+            "collection_waits": [{ "member": "s2", "slots": 3 }],
             "hints": [{ "member": "s2", "bytes": 4_096, "oldest_age_ms": 7_250 }],
         }))
         .unwrap()
@@ -259,6 +284,8 @@ mod tests {
         let compared = "s1: compared with all others within 7s, 2 slots in doubt, the oldest for 1m1s, 0 records fetched";
         assert!(page.contains(compared), "{page}");
         assert!(page.contains("\ns1: holds 4096 bytes for s2, the oldest of 7.2s\n"), "{page}");
+        let waits = "\ns1: deletes of 3 slots wait to be collected, the oldest for 1m2s, for s2 in 3\n";
+        assert!(page.contains(waits), "{page}");
         assert!(page.ends_with("\ns2: s2:1: refused\n"), "{page}");
         let both = [Ok((json!({}), view("s1", ""))), Ok((json!({}), view("s2", "")))];
         assert!(super::page("s1:1", &asked, &both).lines().nth(5).unwrap().contains("  s1  "));

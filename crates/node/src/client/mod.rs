@@ -13,7 +13,7 @@ mod tests;
 pub use describe::to_json;
 pub use health::is_ready;
 pub use identified::{Identified, ServerAddresses};
-pub use status::{GossipView, HintsView, MemberView, StatusView};
+pub use status::{GossipView, HintsView, MemberView, StatusView, WaitView};
 
 use bytes::BytesMut;
 use clockwise_wire::resp::{Reply, ReplyParser, encode_command};

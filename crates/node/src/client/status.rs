@@ -26,8 +26,20 @@ pub struct StatusView {
     /// What it holds for each of those that are down.
     #[serde(default)]
     pub hints: Vec<HintsView>,
+    /// For whom the collection of deletes waits.
+    #[serde(default)]
+    pub collection_waits: Vec<WaitView>,
     /// Its numbers.
     pub metrics: NumbersView,
+}
+
+/// A server for which the collection of deletes waits.
+#[derive(Deserialize, Clone, Debug)]
+pub struct WaitView {
+    /// Which.
+    pub member: String,
+    /// In how many slots.
+    pub slots: u64,
 }
 
 /// What a server holds for another one that is down.
@@ -118,6 +130,9 @@ pub struct ShardView {
     /// Anti-entropy, by name.
     #[serde(default)]
     pub exchange: Vec<(String, u64)>,
+    /// Collection of deleted and expired records, by name.
+    #[serde(default)]
+    pub collect: Vec<(String, u64)>,
 }
 
 impl StatusView {
@@ -129,6 +144,12 @@ impl StatusView {
     /// A number of anti-entropy, of each shard that says it.
     pub fn exchange<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u64> + 'a {
         let numbers = self.metrics.shards.iter().flat_map(|shard| &shard.exchange);
+        numbers.filter(move |(of, _)| of == name).map(|(_, number)| *number)
+    }
+
+    /// A number of collection, of each shard that says it.
+    pub fn collect<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u64> + 'a {
+        let numbers = self.metrics.shards.iter().flat_map(|shard| &shard.collect);
         numbers.filter(move |(of, _)| of == name).map(|(_, number)| *number)
     }
 

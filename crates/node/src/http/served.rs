@@ -87,6 +87,12 @@ fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
     families.push(named("exchange", "Numbers of anti-entropy, by name", &numbers.shards, |shard| {
         &shard.exchange
     }));
+    families.push(named(
+        "collect",
+        "Numbers of the collection of deletes, by name",
+        &numbers.shards,
+        |shard| &shard.collect,
+    ));
     families
 }
 

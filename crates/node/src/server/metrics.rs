@@ -3,7 +3,8 @@
 use super::counter::{Counter, Histogram, HistogramSnapshot};
 use crate::redis::COUNTED;
 use clockwise_core::{
-    exchange::ExchangeStats, hints::HintsFor, hlc::Hlc, ids::MemberNumber, outbox::Event, shard::ShardStats,
+    collect::CollectStats, exchange::ExchangeStats, hints::HintsFor, hlc::Hlc, ids::MemberNumber,
+    outbox::Event, shard::ShardStats,
 };
 use clockwise_store::{EngineStats, RecoveryReport};
 use std::{
@@ -86,6 +87,7 @@ struct Gauges {
     engine: EngineStats,
     live_keys: u64,
     hints_for: Vec<HintsFor>,
+    collect_waits: BTreeMap<MemberNumber, u64>,
 }
 
 impl ShardMetrics {
@@ -100,8 +102,9 @@ impl ShardMetrics {
         engine: EngineStats,
         live_keys: u64,
         hints_for: Vec<HintsFor>,
+        collect_waits: BTreeMap<MemberNumber, u64>,
     ) {
-        let gauges = Gauges { shard, engine, live_keys, hints_for };
+        let gauges = Gauges { shard, engine, live_keys, hints_for, collect_waits };
         *self.gauges.lock().unwrap_or_else(PoisonError::into_inner) = gauges;
     }
 }
@@ -168,6 +171,8 @@ pub struct ShardNumbers {
     pub hint_slots_behind: u64,
     /// Anti-entropy, by name.
     pub exchange: Vec<(&'static str, u64)>,
+    /// Collection of deleted and expired records, by name.
+    pub collect: Vec<(&'static str, u64)>,
     /// Client connections.
     pub clients: u64,
     /// Links to peers that are up.
@@ -339,6 +344,18 @@ impl Metrics {
         }
         held
     }
+
+    /// For whom collections wait that this server leads, with the number of slots; as of about a second ago.
+    pub(crate) fn collect_waits(&self) -> BTreeMap<MemberNumber, u64> {
+        let mut waits = BTreeMap::new();
+        for shard in &self.shards {
+            let gauges = shard.gauges.lock().unwrap_or_else(PoisonError::into_inner);
+            for (&member, &slots) in &gauges.collect_waits {
+                *waits.entry(member).or_default() += slots;
+            }
+        }
+        waits
+    }
 }
 
 impl ShardMetrics {
@@ -358,6 +375,7 @@ impl ShardMetrics {
             hints_lost: gauges.shard.hints.lost,
             hint_slots_behind: gauges.shard.hints.behind,
             exchange: exchange_numbers(&gauges.shard.exchange),
+            collect: collect_numbers(&gauges.shard.collect),
             clients: self.clients.get(),
             links_up: self.links_up.get(),
             links_wanted: self.links_wanted.get(),
@@ -394,6 +412,22 @@ fn exchange_numbers(exchange: &ExchangeStats) -> Vec<(&'static str, u64)> {
         ("slots_counted", exchange.slots_counted),
         ("trees_repaired", exchange.trees_repaired),
         ("slots_waiting", exchange.slots_waiting),
+    ]
+}
+
+fn collect_numbers(collect: &CollectStats) -> Vec<(&'static str, u64)> {
+    vec![
+        ("rounds_begun", collect.rounds_begun),
+        ("rounds_done", collect.rounds_done),
+        ("rounds_void", collect.rounds_void),
+        ("frames", collect.frames),
+        ("fetches", collect.fetches),
+        ("fetches_failed", collect.fetches_failed),
+        ("fetched_bytes", collect.fetched_bytes),
+        ("records_collected", collect.collected),
+        ("slots_swept", collect.slots_swept),
+        ("slots_waiting", collect.slots_waiting),
+        ("oldest_wait_ms", collect.oldest_wait_ms),
     ]
 }
 

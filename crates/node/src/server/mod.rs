@@ -32,7 +32,7 @@ pub use lifecycle::Exit;
 pub use membership::GossipStatus;
 pub use metrics::{CommandCounts, MetricsSnapshot, ShardNumbers};
 pub use start::{Server, StartError};
-pub use status::{AddressTexts, HintsStatus, Identification, MemberStatus, ServerStatus};
+pub use status::{AddressTexts, HintsStatus, Identification, MemberStatus, ServerStatus, WaitStatus};
 
 pub(crate) use control::{Asker, Control};
 pub(crate) use doors::Doors;

@@ -76,6 +76,15 @@ pub struct HintsStatus {
     pub oldest_age_ms: u64,
 }
 
+/// A server for which the collection of deletes waits.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct WaitStatus {
+    /// Which: it is away, or has not delivered what it holds.
+    pub member: String,
+    /// In how many slots.
+    pub slots: u64,
+}
+
 /// The cluster as one server sees it.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServerStatus {
@@ -99,6 +108,8 @@ pub struct ServerStatus {
     pub members: Vec<MemberStatus>,
     /// What it holds for each of those that are down.
     pub hints: Vec<HintsStatus>,
+    /// For whom the collection of deletes waits.
+    pub collection_waits: Vec<WaitStatus>,
     /// All numbers.
     pub metrics: MetricsSnapshot,
 }
@@ -164,8 +175,14 @@ pub(crate) fn status(shared: &Shared) -> ServerStatus {
         quorum: lacking(shared).is_none(),
         members: members(shared),
         hints: hints(shared),
+        collection_waits: waits(shared),
         metrics: snapshot(shared),
     }
+}
+
+fn waits(shared: &Shared) -> Vec<WaitStatus> {
+    let waits = shared.metrics.collect_waits().into_iter();
+    waits.map(|(member, slots)| WaitStatus { member: member.to_string(), slots }).collect()
 }
 
 fn hints(shared: &Shared) -> Vec<HintsStatus> {

@@ -242,7 +242,13 @@ impl ShardState {
         let part = self.shared.cache_parts.report(usize::from(self.id), engine.cold_reads);
         self.store.engine.set_cache_bytes(part);
         let was_full = std::mem::replace(&mut self.disk_full, engine.disk_full);
-        self.metrics.set_gauges(core.stats(), engine, live_keys, core.hints_held().collect());
+        self.metrics.set_gauges(
+            core.stats(),
+            engine,
+            live_keys,
+            core.hints_held().collect(),
+            core.collect_waits(),
+        );
         // All shards share one disk: one of them says so.
         match (was_full, self.disk_full) {
             (false, true) if self.id == 0 => {
@@ -351,6 +357,7 @@ impl ShardState {
                     confirmed: self.shared.is_confirmed(),
                     hints: self.shared.hint_budget(),
                     exchange: true,
+                    collect: true,
                     canary: canary(),
                 };
                 self.core = Some(Shard::new(config, Arc::clone(&layout)));

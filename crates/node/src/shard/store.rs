@@ -104,6 +104,14 @@ impl Storage for Store {
         self.engine.sums(slot)
     }
 
+    fn tree_depth(&self, slot: Slot) -> Option<u8> {
+        self.engine.tree_depth(slot)
+    }
+
+    fn expect_change(&self, slot: Slot, key_hash: u64) {
+        self.engine.expect_change(slot, key_hash);
+    }
+
     fn admits(&self) -> Result<(), Refusal> {
         if self.log.is_behind() {
             return Err(Refusal::Backlog);

@@ -7,6 +7,7 @@ use super::{
     recorder::Recorder,
 };
 use clockwise::client::Client;
+use clockwise_core::hlc::Hlc;
 use clockwise_sim::history::{Final, Held, Seen};
 use clockwise_wire::resp::Reply;
 use serde_json::Value;
@@ -99,6 +100,8 @@ pub fn read_all(cluster: &TestCluster, recorder: &Recorder) -> Vec<Final> {
             holdings: explained(pipes, at + 3, name).unwrap_or_default(),
             unread: Some(unread[&key].clone().unwrap_or_default()),
             owners: usize::from(OWNERS),
+            until: Hlc::ZERO,
+            collected: None,
         }
     })
 }

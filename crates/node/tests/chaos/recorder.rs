@@ -17,7 +17,7 @@ use std::{
 };
 
 /// How often each class of keys is used.
-pub const SHARES: Shares = Shares { shared: [3, 3, 2, 4, 3], own: 3, many_plain: false };
+pub const SHARES: Shares = Shares { shared: [3, 3, 2, 4, 3], own: 3, many_plain: false, deleted: false };
 /// After how many operations a shared key is left alone for good: what was written last must then stay.
 const USES: [u64; 4] = [40, 120, 120, 500];
 

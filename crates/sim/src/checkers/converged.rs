@@ -2,8 +2,12 @@
 //! same through every server.
 
 use super::Case;
-use crate::history::Held;
-use clockwise_core::version::Value;
+use crate::history::{Held, Seen};
+use clockwise_core::{
+    hlc::Hlc,
+    tree,
+    version::{Record, Value},
+};
 
 pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
     let Some(last) = case.last else { return };
@@ -11,7 +15,8 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
         found.push("no read of all replicas succeeds after healing".to_owned());
         return;
     };
-    for other in last.others.iter().filter(|other| *other != read) {
+    let alive = |seen: &[Seen]| seen.iter().filter(|it| !it.expired).cloned().collect::<Vec<_>>();
+    for other in last.others.iter().filter(|other| alive(other) != alive(read)) {
         found.push(format!("a read through another server got {other:?} instead of {read:?}"));
     }
     if last.holdings.len() != last.owners {
@@ -23,7 +28,7 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
             found.push(format!("the copy of s{member} is damaged"));
             continue;
         };
-        let record = canonical(record);
+        let record = canonical(record, last.until);
         match &first {
             None => first = Some((*member, record)),
             Some((_, other)) if *other == record => {}
@@ -34,10 +39,14 @@ pub(super) fn check(case: &Case<'_>, found: &mut Vec<String>) {
     }
 }
 
-/// A copy without the bytes of values that expire, which each replica frees at its own pace.
-pub(super) fn canonical(held: &Held) -> Held {
+/// A copy without the bytes of values that expire, which each replica frees at its own pace; nothing, if it can be
+/// collected at this instant.
+pub(super) fn canonical(held: &Held, until: Hlc) -> Held {
     let mut held = held.clone();
     if let Held::Record(record) = &mut held {
+        if tree::collectable_from(record).is_some_and(|from| from <= until) {
+            *record = Record::default();
+        }
         for version in record.versions.iter_mut().filter(|version| version.expires_ms.is_some()) {
             version.value = Value::Freed;
         }

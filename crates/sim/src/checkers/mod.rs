@@ -3,6 +3,7 @@
 //! None of them looks into a server: they get the history of the clients and what was read after healing. What the
 //! words mean is in `docs/simulation.md`.
 
+mod collected;
 mod converged;
 mod dots;
 mod invented;
@@ -32,7 +33,7 @@ pub struct Violation {
 type Checker = fn(&Case<'_>, &mut Vec<String>);
 
 /// Name, whether it also holds for keys that a new layout left behind, and the checker.
-const CHECKERS: [(&str, bool, Checker); 9] = [
+const CHECKERS: [(&str, bool, Checker); 10] = [
     ("lost", false, lost::check),
     ("returned", false, returned::check),
     ("invented", true, invented::check),
@@ -41,6 +42,7 @@ const CHECKERS: [(&str, bool, Checker); 9] = [
     ("strict-causal", false, strict_causal::check),
     ("converged", false, converged::check),
     ("unread", false, unread::check),
+    ("collected", false, collected::check),
     ("dots", true, dots::check),
 ];
 

@@ -2,6 +2,7 @@
 
 mod blind;
 mod clocks;
+mod collect;
 mod disks;
 mod dynamo;
 mod epochs;
@@ -56,7 +57,14 @@ impl Lab {
     /// From now on every operation is on this key.
     fn use_key(&mut self, name: &str) {
         let name = Bytes::copy_from_slice(name.as_bytes());
-        self.world.history.keys.push(Key { name, class: Class::Mixed, phase: 0, deletes: true, all: false });
+        self.world.history.keys.push(Key {
+            name,
+            class: Class::Mixed,
+            phase: 0,
+            deletes: true,
+            deleted: false,
+            all: false,
+        });
         self.key = self.world.history.keys.len() - 1;
     }
 

@@ -137,7 +137,7 @@ impl Cell {
         let mut trees = Trees::new();
         for info in &manifest.slots {
             live[place(info.slot)] = info.live;
-            trees.set(place(info.slot), info.sums.clone());
+            trees.set(place(info.slot), info.sums.as_deref());
             lines.extend(info.lines.clone().map(|lines| (place(info.slot), lines)));
             dropped.extend((info.dropped.0 > 0).then_some((place(info.slot), info.dropped)));
         }
@@ -176,6 +176,18 @@ impl Cell {
         self.trees.get(place(slot))
     }
 
+    /// The depth of the slot's tree, if its sums are known.
+    #[inline]
+    pub(crate) fn tree_depth(&self, slot: Slot) -> Option<u8> {
+        self.trees.depth(place(slot))
+    }
+
+    /// See [`clockwise_core::storage::Storage::expect_change`].
+    #[inline]
+    pub(crate) fn expect_change(&self, slot: Slot, key_hash: u64) {
+        self.trees.fetch(place(slot), key_hash);
+    }
+
     /// The slot's sums may be wrong from now on.
     pub(crate) fn distrust(&mut self, slot: Slot) {
         if !slot.keeps_hints() {
@@ -185,8 +197,8 @@ impl Cell {
 
     /// Applies a mutation to memory.
     #[inline]
-    pub(crate) fn apply(&mut self, seed: u64, slot: Slot, mutation: Mutation<'_>, lsn: Lsn) {
-        match mutation {
+    pub(crate) fn apply(&mut self, seed: u64, slot: Slot, mutation: &Mutation<'_>, lsn: Lsn) {
+        match *mutation {
             Mutation::Put { key, record, live, sums } => {
                 assert!(key.len() <= KEY_BYTES && record.len() <= RECORD_BYTES, "core keeps these limits");
                 self.change(seed, KeyRef { slot, key }, Some(record), live, lsn);
@@ -199,7 +211,7 @@ impl Cell {
             }
             Mutation::Tree { live, sums } => {
                 self.live[place(slot)] = live as i64;
-                self.trees.set(place(slot), Some(Arc::new(sums.to_vec())));
+                self.trees.set(place(slot), Some(sums));
                 self.active.touch(lsn);
             }
             Mutation::Lines(lines) => {
@@ -212,7 +224,7 @@ impl Cell {
                 let earlier = self.dropped.insert(place(slot), lsn);
                 self.earlier.extend(earlier.map(|dropped| (place(slot), dropped)));
                 self.live[place(slot)] = 0;
-                self.trees.set(place(slot), Some(Arc::default()));
+                self.trees.set(place(slot), Some(&[]));
             }
         }
     }
@@ -316,7 +328,7 @@ impl Cell {
                 Change::Lines(lines) => Mutation::Lines(lines),
                 Change::DropSlot => Mutation::DropSlot,
             };
-            self.apply(seed, applied.slot, mutation, applied.lsn);
+            self.apply(seed, applied.slot, &mutation, applied.lsn);
         }
         // An empty list of changes has a position as well.
         self.active.touch(applied.lsn);

@@ -1,5 +1,8 @@
 //! The newest changes of a cell, in memory: a hash table by (slot, key), sorted only when it is flushed. A put
-//! copies key and record to one place; a get hands out a slice of it. Knows no log and no tables.
+//! copies key and record to one place; a get hands out a slice of it. Which keys are of which slot is kept beside it. Knows
+//! no log and no tables.
+
+mod slots;
 
 use super::entry::{self, Chunk};
 use crate::{
@@ -12,13 +15,14 @@ use clockwise_core::{ids::Lsn, slot::Slot};
 /// Entries that a step of the engine may walk over, which takes about a millisecond.
 pub(crate) const FEW_ENTRIES: usize = 4_096;
 
-/// What an entry costs beside key and record: the table's place (at a mean load of two thirds) and the
-/// allocator's share, in bytes.
-const ENTRY_OVERHEAD_BYTES: usize = 112;
+/// What an entry costs beside key and record: the table's place (at a mean load of two thirds), the
+/// allocator's share, and its place among those of its slot, in bytes.
+const ENTRY_OVERHEAD_BYTES: usize = 128;
 
 /// A memtable.
 pub(crate) struct Memtable {
     entries: SteadyTable<Entry>,
+    slots: slots::Slots,
     chunk: Chunk,
     bytes: usize,
     last: Lsn,
@@ -76,7 +80,8 @@ pub(crate) fn hash(seed: u64, key: KeyRef<'_>) -> u64 {
 
 impl Memtable {
     pub(crate) fn new() -> Memtable {
-        Memtable { entries: SteadyTable::new(), chunk: Chunk::default(), bytes: 0, last: Lsn(0) }
+        let (entries, slots) = (SteadyTable::new(), slots::Slots::default());
+        Memtable { entries, slots, chunk: Chunk::default(), bytes: 0, last: Lsn(0) }
     }
 
     /// The position of the last change; 0 if there is none.
@@ -140,6 +145,7 @@ impl Memtable {
                 };
                 self.bytes += ENTRY_OVERHEAD_BYTES + unused;
                 self.entries.insert_unique(hash, new, |entry| entry.hash);
+                self.slots.note(key.slot, hash);
             }
         }
     }
@@ -155,6 +161,7 @@ impl Memtable {
             }
             stays
         });
+        self.slots.forget(slot);
         self.bytes -= freed;
         self.last = lsn;
     }
@@ -167,6 +174,17 @@ impl Memtable {
     /// All entries, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
         self.entries.iter()
+    }
+
+    /// How many entries a slot has; there may be a few less.
+    pub(crate) fn count_of(&self, slot: Slot) -> usize {
+        self.slots.count(slot)
+    }
+
+    /// All entries of a slot, in no order.
+    pub(crate) fn of_slot(&self, slot: Slot) -> Vec<&Entry> {
+        let of_hash = |hash| self.entries.with_hash(hash).filter(move |entry| entry.hash == hash);
+        self.slots.of(slot).into_iter().flat_map(of_hash).filter(|entry| entry.slot == slot).collect()
     }
 
     /// All entries in (slot, key) order.

@@ -18,7 +18,10 @@ use crate::{
     limits::{COMPACT_RUNS, FLUSH_BYTES, RECLAIM_TABLES, SLOW_RUNS, STALL_RUNS},
     table::Table,
 };
-use clockwise_core::storage::{LoadError, Loaded};
+use clockwise_core::{
+    slot::Slot,
+    storage::{LoadError, Loaded},
+};
 use std::{ops::Range, sync::Arc};
 
 impl Engine {
@@ -52,8 +55,16 @@ impl Engine {
 
     /// Closes a memtable that is too large to be walked over in one step, or that holds very many drops of the same slots.
     pub(super) fn freeze_unless_small(&mut self, at: usize) {
-        let cell = &self.cells[at];
-        if cell.active.len() > FEW_ENTRIES || cell.earlier_drops() > FEW_ENTRIES {
+        self.freeze_if_many(at, self.cells[at].active.len());
+    }
+
+    /// Closes a memtable if there is too much of a slot in it to be copied in one step.
+    pub(super) fn freeze_unless_little_of(&mut self, at: usize, slot: Slot) {
+        self.freeze_if_many(at, self.cells[at].active.count_of(slot));
+    }
+
+    fn freeze_if_many(&mut self, at: usize, entries: usize) {
+        if entries > FEW_ENTRIES || self.cells[at].earlier_drops() > FEW_ENTRIES {
             self.freeze(at);
         }
     }

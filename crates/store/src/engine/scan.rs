@@ -4,7 +4,11 @@
 //! The engine gives the [`Scan`]; pages are read off the shard's thread, since they wait for the disk. The key after
 //! which a page ended begins another scan, also after a restart.
 
-use super::{Engine, cell::Frozen};
+use super::{
+    Engine,
+    cell::Frozen,
+    memtable::{Entry, Memtable},
+};
 use crate::{
     damage::SlotRange,
     drops::Drops,
@@ -89,14 +93,17 @@ impl Engine {
     pub fn scan(&mut self, range: ScanRange) -> Scan {
         assert_eq!(range.first.cell(), range.last.cell(), "a scan stays in a cell");
         let at = self.place(range.first);
-        // What is small is copied, and a large one closed.
-        self.freeze_unless_small(at);
+        // What is small is copied, and a large memtable closed.
+        match range.only_slot() {
+            Some(slot) => self.freeze_unless_little_of(at, slot),
+            None => self.freeze_unless_small(at),
+        }
         let cell = &self.cells[at];
         let bounds = Arc::new(Bounds { range, drops: cell.drops() });
         let input = |source, newest| Input { source, newest, bounds: Arc::clone(&bounds) };
         let mut inputs = Vec::with_capacity(1 + cell.frozen.len() + cell.tables.len());
         if cell.active.len() > 0 {
-            let heads = copied(cell.active.iter(), &bounds.range);
+            let heads = copied(&cell.active, &bounds.range);
             inputs.push(input(Source::Copied(heads), cell.active.last()));
         }
         let closed = |frozen: &Arc<Frozen>| input(Source::Closed(Arc::clone(frozen)), frozen.memtable.last());
@@ -120,6 +127,11 @@ impl ScanRange {
         ScanRange { first: slot, last: slot, after: None }
     }
 
+    /// The slot, if there is only one.
+    fn only_slot(&self) -> Option<Slot> {
+        (self.first == self.last).then_some(self.first)
+    }
+
     /// No key of the range is before this one.
     fn from(&self) -> KeyRef<'_> {
         KeyRef { slot: self.first, key: self.after.as_deref().unwrap_or_default() }
@@ -138,12 +150,16 @@ fn stored(slot: Slot, key: &[u8]) -> Vec<u8> {
 }
 
 /// The entries of a memtable that are in the range, in no order.
-fn copied<'a>(entries: impl Iterator<Item = &'a super::memtable::Entry>, range: &ScanRange) -> Vec<Head> {
-    let head = |entry: &super::memtable::Entry| {
+fn copied(memtable: &Memtable, range: &ScanRange) -> Vec<Head> {
+    let in_range = |entry: &&Entry| range.holds_key(entry.key());
+    let head = |entry: &Entry| {
         let key = entry.key();
         (stored(key.slot, key.key), entry.shared_record().map_or(Value::Forgotten, Value::Record))
     };
-    entries.filter(|entry| range.holds_key(entry.key())).map(head).collect()
+    match range.only_slot() {
+        Some(slot) => memtable.of_slot(slot).into_iter().filter(in_range).map(head).collect(),
+        None => memtable.iter().filter(in_range).map(head).collect(),
+    }
 }
 
 impl Bounds {
@@ -164,7 +180,7 @@ impl Source {
     fn sort(&mut self, range: &ScanRange) {
         let mut heads = match self {
             Source::Copied(heads) => std::mem::take(heads),
-            Source::Closed(frozen) => copied(frozen.memtable.iter(), range),
+            Source::Closed(frozen) => copied(&frozen.memtable, range),
             Source::Sorted(_) | Source::Table(_) => return,
         };
         heads.sort_unstable_by(|left, right| left.0.cmp(&right.0));

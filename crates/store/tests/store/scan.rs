@@ -245,3 +245,26 @@ fn pages_of_a_slot_come_as_jobs_and_go_on_behind_a_key() {
         }
     }
 }
+
+#[test]
+fn one_slot_of_a_large_memtable_is_read_without_closing_it() {
+    let disk = SimDisk::new(6);
+    let options = clockwise_store::Options { memtable_bytes: 64 << 20, ..small(1) };
+    let mut server = Server::open(Arc::new(disk), &options).expect("an empty disk opens");
+    let key = |number: u32| format!("{number:05}").into_bytes();
+    for number in 0..9_000 {
+        let change = Change::Put(key(number), "v".into(), 1);
+        server.apply(&Op { slot: slot(number as u16 % 300 * 16), changes: vec![change] });
+    }
+    let engine = server.engine(slot(0));
+    let found =
+        read(engine.scan(ScanRange { after: Some(key(3_000).into()), ..ScanRange::slot(slot(64)) }), 500);
+    let keys: Vec<Vec<u8>> = found.iter().map(|it| it.key.to_vec()).collect();
+    assert_eq!(keys, (10..30).map(|at| key(at * 300 + 4)).collect::<Vec<_>>());
+    assert_eq!(engine.stats().frozen_bytes, 0);
+    // A walk over all of it would take too long.
+    drop(engine.scan(whole(0)));
+    assert!(engine.stats().frozen_bytes > 0);
+    let closed = read(engine.scan(ScanRange::slot(slot(64))), 500);
+    assert_eq!(closed.len(), 30);
+}

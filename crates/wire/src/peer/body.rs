@@ -12,6 +12,7 @@ use super::{
         get_slot, get_stamp, get_time, put_op, put_optional_op, put_probe, put_slot, put_stamp, put_time,
     },
     request::{get_request, put_request},
+    rounds::{get_rounds, put_rounds},
 };
 use crate::limits::{COUNT_RANGES, REPAIR_RECORDS};
 use alloc::vec::Vec;
@@ -47,6 +48,7 @@ const DELIVER_ACK: u8 = 20;
 const GOSSIP: u8 = 21;
 const EXCHANGE: u8 = 22;
 const BEHIND: u8 = 23;
+const ROUNDS: u8 = 24;
 
 /// The byte that names what is said. Numbers are never used again for another body.
 pub(super) fn kind(body: &Body) -> u8 {
@@ -69,6 +71,7 @@ pub(super) fn kind(body: &Body) -> u8 {
         Body::Ping { .. } => PING,
         Body::Exchange(_) => EXCHANGE,
         Body::Behind => BEHIND,
+        Body::Rounds(_) => ROUNDS,
         Body::Pong { .. } => PONG,
         Body::Hint { .. } => HINT,
         Body::Deliver { .. } => DELIVER,
@@ -157,6 +160,7 @@ fn encode_service(body: &Body, out: &mut Vec<u8>) {
             put_u64(out, *keys);
         }
         Body::Exchange(exchange) => put_exchange(out, exchange),
+        Body::Rounds(steps) => put_rounds(out, steps),
         Body::Ping { sent_ms } => put_u64(out, *sent_ms),
         Body::Pong { sent_ms, wall_ms } => {
             put_u64(out, *sent_ms);
@@ -216,6 +220,7 @@ pub(super) fn decode(kind: u8, reader: &mut Reader) -> Result<Body, Malformed> {
         COUNT_ACK => Body::CountAck { op: get_op(reader)?, keys: reader.u64()? },
         EXCHANGE => Body::Exchange(get_exchange(reader)?),
         BEHIND => Body::Behind,
+        ROUNDS => Body::Rounds(get_rounds(reader)?),
         PING => Body::Ping { sent_ms: reader.u64()? },
         PONG => Body::Pong { sent_ms: reader.u64()?, wall_ms: reader.u64()? },
         HINT => decode_hint(reader)?,

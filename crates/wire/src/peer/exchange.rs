@@ -1,6 +1,6 @@
 //! Bytes of the steps of an exchange: the step, the session, then what it says.
 
-use super::parts::{get_key, get_record, get_stamp, get_time, put_stamp, put_time};
+use super::parts::{get_bool, get_key, get_record, get_stamp, get_time, put_stamp, put_time};
 use crate::limits::{EXCHANGE_KEYS, EXCHANGE_RECORDS, EXCHANGE_ROOTS, EXCHANGE_SUMS};
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -21,6 +21,7 @@ const KEY_LIST: u8 = 7;
 const WANT: u8 = 8;
 const RECORDS: u8 = 9;
 const BUSY: u8 = 10;
+const UNREADABLE: u8 = 11;
 
 pub(super) fn put_exchange(out: &mut Vec<u8>, exchange: &Exchange) {
     let begin = |out: &mut Vec<u8>, step: u8| {
@@ -45,9 +46,10 @@ pub(super) fn put_exchange(out: &mut Vec<u8>, exchange: &Exchange) {
             out.push(*group);
             put_list(out, roots, |out, root| put_sum(out, *root));
         }
-        Exchange::Sums { lines, .. } => {
+        Exchange::Sums { lines, watch, .. } => {
             begin(out, SUMS);
             put_lines(out, lines);
+            out.push(u8::from(*watch));
         }
         Exchange::SlotSums { lines, sums, .. } => {
             begin(out, SLOT_SUMS);
@@ -60,10 +62,12 @@ pub(super) fn put_exchange(out: &mut Vec<u8>, exchange: &Exchange) {
                 });
             }
         }
-        Exchange::Keys { names, after, .. } => {
+        Exchange::Keys { names, after, above, .. } => {
             begin(out, KEYS);
             put_list(out, names, |out, name| put_u64(out, *name));
             put_optional_key(out, after);
+            out.push(u8::from(above.is_some()));
+            above.iter().for_each(|above| put_time(out, *above));
         }
         Exchange::KeyList { keys, upto, .. } => {
             begin(out, KEY_LIST);
@@ -87,6 +91,7 @@ pub(super) fn put_exchange(out: &mut Vec<u8>, exchange: &Exchange) {
             });
         }
         Exchange::Busy { .. } => begin(out, BUSY),
+        Exchange::Unreadable { .. } => begin(out, UNREADABLE),
     }
 }
 
@@ -101,7 +106,7 @@ pub(super) fn get_exchange(reader: &mut Reader) -> Result<Exchange, Malformed> {
             let group = reader.u8()?;
             Exchange::SlotRoots { session, group, roots: get_list(reader, EXCHANGE_ROOTS, get_sum)? }
         }
-        SUMS => Exchange::Sums { session, lines: get_lines(reader)? },
+        SUMS => Exchange::Sums { session, lines: get_lines(reader)?, watch: get_bool(reader)? },
         SLOT_SUMS => {
             let lines = get_lines(reader)?;
             let sums = match reader.u8()? {
@@ -116,7 +121,9 @@ pub(super) fn get_exchange(reader: &mut Reader) -> Result<Exchange, Malformed> {
             if !tree::are_names(&names) {
                 return Err(Malformed);
             }
-            Exchange::Keys { session, names, after: get_optional_key(reader)? }
+            let after = get_optional_key(reader)?;
+            let above = if get_bool(reader)? { Some(get_time(reader)?) } else { None };
+            Exchange::Keys { session, names, after, above }
         }
         KEY_LIST => {
             let key = |reader: &mut Reader| Ok((get_key(reader)?, u64::from_le_bytes(reader.array()?)));
@@ -133,16 +140,17 @@ pub(super) fn get_exchange(reader: &mut Reader) -> Result<Exchange, Malformed> {
             Exchange::Records { session, stamp, records: get_list(reader, EXCHANGE_RECORDS, record)? }
         }
         BUSY => Exchange::Busy { session },
+        UNREADABLE => Exchange::Unreadable { session },
         _ => return Err(Malformed),
     })
 }
 
-fn put_list<T>(out: &mut Vec<u8>, list: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
+pub(super) fn put_list<T>(out: &mut Vec<u8>, list: &[T], put: impl Fn(&mut Vec<u8>, &T)) {
     put_u64(out, list.len() as u64);
     list.iter().for_each(|item| put(out, item));
 }
 
-fn get_list<T>(
+pub(super) fn get_list<T>(
     reader: &mut Reader,
     most: usize,
     get: impl Fn(&mut Reader) -> Result<T, Malformed>,
@@ -154,11 +162,11 @@ fn get_list<T>(
     (0..count).map(|_| get(reader)).collect()
 }
 
-fn put_sum(out: &mut Vec<u8>, sum: u128) {
+pub(super) fn put_sum(out: &mut Vec<u8>, sum: u128) {
     out.extend_from_slice(&sum.to_le_bytes());
 }
 
-fn get_sum(reader: &mut Reader) -> Result<u128, Malformed> {
+pub(super) fn get_sum(reader: &mut Reader) -> Result<u128, Malformed> {
     Ok(u128::from_le_bytes(reader.array()?))
 }
 
@@ -168,12 +176,12 @@ fn get_sums(reader: &mut Reader) -> Result<Vec<Sum>, Malformed> {
     if tree::is_sound(&sums) { Ok(sums) } else { Err(Malformed) }
 }
 
-fn put_lines(out: &mut Vec<u8>, lines: &Lines) {
+pub(super) fn put_lines(out: &mut Vec<u8>, lines: &Lines) {
     put_time(out, lines.refuse);
     put_time(out, lines.collect);
 }
 
-fn get_lines(reader: &mut Reader) -> Result<Lines, Malformed> {
+pub(super) fn get_lines(reader: &mut Reader) -> Result<Lines, Malformed> {
     Ok(Lines { refuse: get_time(reader)?, collect: get_time(reader)? })
 }
 

@@ -16,6 +16,7 @@ mod handshake;
 mod outcome;
 mod parts;
 mod request;
+mod rounds;
 
 pub use envelope::{PEER_VERSION, TooLarge};
 pub use frame::{FrameParser, cluster_tag, encode_frame};

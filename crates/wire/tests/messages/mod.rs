@@ -1,6 +1,7 @@
 //! Random messages of every kind, for the tests of the peer protocol and for the fuzz driver.
 
 mod gossip;
+mod rounds;
 
 use bytes::Bytes;
 use clockwise_core::{
@@ -26,9 +27,9 @@ use clockwise_wire::peer::{Handshake, Hello, MAC_BYTES, Purpose};
 use fastrand::Rng;
 
 /// How many kinds of bodies there are.
-pub const KINDS: u8 = 23;
+pub const KINDS: u8 = 24;
 
-/// A message of this kind, 0 to 22.
+/// A message of this kind, 0 to 23.
 pub fn message(rng: &mut Rng, kind: u8) -> Message {
     Message {
         epoch: Epoch(number(rng)),
@@ -109,6 +110,7 @@ fn body(rng: &mut Rng, kind: u8) -> Body {
         }
         19 => Body::Exchange(exchange(rng)),
         20 => Body::Behind,
+        22 => Body::Rounds(rounds::rounds(rng)),
         21 => Body::Pong { sent_ms: number(rng), wall_ms: number(rng) },
         _ => Body::Gossip(gossip::gossip(rng)),
     }
@@ -119,18 +121,21 @@ fn exchange(rng: &mut Rng) -> Exchange {
     let lines = Lines { refuse: hlc(rng), collect: hlc(rng) };
     let roots = |rng: &mut Rng| (0..rng.usize(..9)).map(|_| rng.u128(..)).collect::<Vec<_>>();
     let names = |rng: &mut Rng| (16u64..32).filter(|_| rng.bool()).collect::<Vec<_>>();
-    match rng.u8(..11) {
+    match rng.u8(..12) {
         0 => Exchange::Roots { session, root: rng.u128(..) },
         1 => Exchange::Groups { session, groups: roots(rng) },
         2 => Exchange::Slots { session, group: rng.u8(..8) },
         3 => Exchange::SlotRoots { session, group: rng.u8(..8), roots: roots(rng) },
-        4 => Exchange::Sums { session, lines },
+        4 => Exchange::Sums { session, lines, watch: rng.bool() },
         5 => {
             let sum = |name, rng: &mut Rng| Sum { name, value: rng.u128(1..) };
             let sums = rng.bool().then(|| names(rng).into_iter().map(|name| sum(name, rng)).collect());
             Exchange::SlotSums { session, lines, sums }
         }
-        6 => Exchange::Keys { session, names: names(rng), after: rng.bool().then(|| key(rng)) },
+        6 => {
+            let (after, above) = (rng.bool().then(|| key(rng)), rng.bool().then(|| hlc(rng)));
+            Exchange::Keys { session, names: names(rng), after, above }
+        }
         7 => {
             let keys = (0..rng.usize(..5)).map(|_| (key(rng), rng.u64(..))).collect();
             Exchange::KeyList { session, keys, upto: rng.bool().then(|| key(rng)) }
@@ -140,6 +145,7 @@ fn exchange(rng: &mut Rng) -> Exchange {
             let records = (0..rng.usize(..4)).map(|_| (key(rng), encoded_record(rng))).collect();
             Exchange::Records { session, stamp: stamp(rng), records }
         }
+        10 => Exchange::Unreadable { session },
         _ => Exchange::Busy { session },
     }
 }
