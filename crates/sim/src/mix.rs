@@ -132,24 +132,7 @@ impl Mix {
                 (Kind::Drift, 1),
             ],
             Mix::Long => LONG,
-            Mix::Deletes => &[
-                (Kind::Owners, 2),
-                (Kind::CutOwners, 2),
-                (Kind::Restart, 2),
-                (Kind::Kill, 3),
-                (Kind::Power, 3),
-                (Kind::PowerSome, 1),
-                (Kind::PowerAll, 1),
-                (Kind::Pause, 2),
-                (Kind::Reset, 2),
-                (Kind::OneWay, 3),
-                (Kind::Pair, 2),
-                (Kind::Split, 2),
-                (Kind::Slow, 4),
-                (Kind::SlowDisk, 3),
-                (Kind::Jump, 2),
-                (Kind::Drift, 1),
-            ],
+            Mix::Deletes => DELETES,
             Mix::StandIn => &[
                 (Kind::Owners, 6),
                 (Kind::CutOwners, 6),
@@ -180,6 +163,26 @@ const LONG: &[(Kind, u32)] = &[
     (Kind::SlowDisk, 1),
     (Kind::Full, 1),
     (Kind::Jump, 1),
+];
+
+/// All faults, those of owners among them.
+const DELETES: &[(Kind, u32)] = &[
+    (Kind::Owners, 2),
+    (Kind::CutOwners, 2),
+    (Kind::Restart, 2),
+    (Kind::Kill, 3),
+    (Kind::Power, 3),
+    (Kind::PowerSome, 1),
+    (Kind::PowerAll, 1),
+    (Kind::Pause, 2),
+    (Kind::Reset, 2),
+    (Kind::OneWay, 3),
+    (Kind::Pair, 2),
+    (Kind::Split, 2),
+    (Kind::Slow, 4),
+    (Kind::SlowDisk, 3),
+    (Kind::Jump, 2),
+    (Kind::Drift, 1),
 ];
 
 /// Owners are cut off, and nothing else.

@@ -84,7 +84,7 @@ impl World {
     /// Whether a shared key is used now.
     fn has_turn(&self, key: usize) -> bool {
         let turn = self.queue.now_us().checked_div(self.plan.turn_us);
-        turn.is_none_or(|turn| (key as u64 + turn) % 3 == 0)
+        turn.is_none_or(|turn| (key as u64 + turn).is_multiple_of(3))
     }
 
     fn is_own(&self, key: usize) -> bool {

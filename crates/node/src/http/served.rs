@@ -81,18 +81,12 @@ fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
                 .collect(),
         }
     }));
-    families.push(named("engine", "Numbers of the storage engine, by name", &numbers.shards, |shard| {
-        &shard.engine
-    }));
-    families.push(named("exchange", "Numbers of anti-entropy, by name", &numbers.shards, |shard| {
-        &shard.exchange
-    }));
-    families.push(named(
-        "collect",
-        "Numbers of the collection of deletes, by name",
-        &numbers.shards,
-        |shard| &shard.collect,
-    ));
+    let shards = &numbers.shards;
+    families.extend([
+        named("engine", "Numbers of the storage engine, by name", shards, |shard| &shard.engine),
+        named("exchange", "Numbers of anti-entropy, by name", shards, |shard| &shard.exchange),
+        named("collect", "Numbers of the collection of deletes, by name", shards, |shard| &shard.collect),
+    ]);
     families
 }
 

@@ -14,9 +14,12 @@ use std::{
     process::{Child, ChildStdout, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 const FOLDER: &str = "CLOCKWISE_WRITER_FOLDER";
+/// A backlog that lasts for so long is that of a disk which is gone.
+const STUCK: Duration = Duration::from_secs(10);
 const FIRST: &str = "CLOCKWISE_WRITER_FIRST";
 
 /// Small, so that everything happens within a fraction of a second.
@@ -135,7 +138,9 @@ impl Writing {
         let mut rng = fastrand::Rng::with_seed(first);
         let mut serial = first;
         let mut out = std::io::stdout();
+        let mut advanced = Instant::now();
         loop {
+            let before = serial;
             for _ in 0..rng.usize(1..24) {
                 let work = work(serial);
                 let shard = usize::from(work.slot.cell()) % self.engines.len();
@@ -151,6 +156,15 @@ impl Writing {
                 };
                 self.engines[shard].apply(work.slot, &[change, Mutation::Lines(&work.lines)]);
                 serial += 1;
+            }
+            if serial > before {
+                advanced = Instant::now();
+            } else if advanced.elapsed() > STUCK {
+                // Without its disk a log that has nothing to write does not notice, but no flush succeeds either.
+                return "nothing is flushed any more".to_owned();
+            } else {
+                self.engines.iter_mut().for_each(Engine::tick);
+                thread::sleep(Duration::from_millis(1));
             }
             for engine in &mut self.engines {
                 if let Some(batch) = engine.take_batch() {
