@@ -41,6 +41,14 @@ pub enum Canary {
     StandInForgetsUsed,
     /// A hint takes the place of those of the same key, whether it carries them along or not.
     HintsReplaceEachOther,
+    /// A slot that is filled acknowledges writes before it has the lines of a complete owner.
+    FillAckBeforeItsLine,
+    /// A slot that is filled answers as if it were complete.
+    FillingServes,
+    /// What was given under a lower collect line stays when a higher one is learned.
+    FillKeptAboveItsLine,
+    /// What can be read of a damaged slot is not told to anybody.
+    SalvageSkipped,
     /// Deleted records are collected by the own clock.
     CollectEarly,
     /// A round ends when all owners but one have confirmed.
@@ -54,7 +62,7 @@ pub enum Canary {
 }
 
 impl Canary {
-    /// Every bug, for the test that each of them is caught.
+    /// Every bug that seeds must catch, for the test that they do.
     pub const ALL: [Canary; 22] = [
         Canary::AckBeforeSync,
         Canary::AckAtWMinusOne,
@@ -78,6 +86,14 @@ impl Canary {
         Canary::FloorIgnoresHints,
         Canary::ConfirmBeforeSync,
         Canary::CollectForgetsUsed,
+    ];
+
+    /// Bugs that no seed can show, since nothing rots in them: scenarios and tests of `core` catch each of them.
+    pub const OF_DAMAGE: [Canary; 4] = [
+        Canary::FillAckBeforeItsLine,
+        Canary::FillingServes,
+        Canary::FillKeptAboveItsLine,
+        Canary::SalvageSkipped,
     ];
 
     /// Whether this is the bug `bug`. Always false unless the feature `canaries` is on.

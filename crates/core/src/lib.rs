@@ -14,6 +14,7 @@
 //! | [`storage`] | what core needs of a storage engine |
 //! | [`tree`] | the Merkle tree of a slot, as sums |
 //! | [`exchange`] | owners compare what they hold, and fetch what they lack |
+//! | [`fill`] | slots of which the own copy is not whole: what can be read is told, the rest is fetched |
 //! | [`collect`] | rounds among owners, and what may be forgotten after them |
 //! | `replica` | the one door into storage: read, join, write one record |
 //! | [`hints`] | what a stand-in keeps for owners that are down |
@@ -34,6 +35,7 @@ mod clock;
 pub mod collect;
 mod coordinator;
 pub mod exchange;
+pub mod fill;
 pub mod gossip;
 pub mod hints;
 pub mod hlc;

@@ -96,6 +96,24 @@ pub const EXCHANGE_TICK_BYTES: usize = 128 * 1024;
 pub const EXCHANGE_SAVED_BYTES: usize = 1024 * 1024;
 /// A slot whose sums are not known is compared key by key with each other owner, at most this often, in milliseconds.
 pub const EXCHANGE_WHOLE_MS: u64 = 60_000;
+/// Slots of a shard that are salvaged or filled at a time.
+pub const FILL_WINDOW: usize = 64;
+/// The same while the shard has much to do.
+pub const FILL_WINDOW_BUSY: usize = 8;
+/// Pages that a shard reads at a time for owners that are filled.
+pub const FILL_SERVED: usize = 128;
+/// Records that an owner gives at a time to one that is filled.
+pub const FILL_RECORDS: usize = 256;
+/// Bytes that a shard may receive in a tick to be filled with; a busy shard has an eighth.
+pub const FILL_TICK_BYTES: usize = 512 * 1024;
+/// Bytes that may have been saved up.
+pub const FILL_SAVED_BYTES: usize = 4 * 1024 * 1024;
+/// A slot for which nothing can be done is looked at again after this, in milliseconds.
+pub const FILL_REST_MS: u64 = 200;
+/// What a slot waits for is asked for again after this, in milliseconds.
+pub const FILL_TIMEOUT_MS: u64 = 5_000;
+/// Once one owner has what is salvaged, others that can be reached are waited for so long, in milliseconds.
+pub const SALVAGE_PATIENCE_MS: u64 = 5_000;
 /// A round closes a slot up to so long ago, in milliseconds.
 pub const ROUND_MARGIN_MS: u64 = 2_000;
 /// Rounds that a shard is the hub of at a time; a busy one has an eighth.

@@ -8,6 +8,8 @@ mod collect;
 mod doubts;
 #[path = "coordinator/exchange.rs"]
 mod exchange;
+#[path = "coordinator/fill.rs"]
+mod fill;
 #[path = "coordinator/hints.rs"]
 mod hints;
 #[path = "coordinator/hot.rs"]

@@ -32,6 +32,11 @@ pub fn mix_against(canary: Canary) -> Mix {
         Canary::HintLeavesNoLines => Mix::StandIn,
         Canary::StandInForgetsUsed => Mix::StandIn,
         Canary::HintsReplaceEachOther => Mix::StandIn,
+        // Scenarios convict them: nothing rots in a mix.
+        Canary::FillAckBeforeItsLine
+        | Canary::FillingServes
+        | Canary::FillKeptAboveItsLine
+        | Canary::SalvageSkipped => Mix::Everything,
         Canary::CollectEarly
         | Canary::RoundWithoutAll
         | Canary::FloorIgnoresHints

@@ -50,10 +50,12 @@ pub(crate) enum Kind {
     CutOwners,
     /// A disk is nearly full.
     Full,
+    /// Bits flip in files of the server whose disk rots.
+    Rot,
 }
 
 /// How many kinds there are.
-pub(crate) const KINDS: usize = 17;
+pub(crate) const KINDS: usize = 18;
 
 const ALL: [Kind; KINDS] = [
     Kind::Restart,
@@ -73,6 +75,7 @@ const ALL: [Kind; KINDS] = [
     Kind::Owners,
     Kind::CutOwners,
     Kind::Full,
+    Kind::Rot,
 ];
 
 /// Longest time that a fault lasts in most mixes: shorter than gossip needs to declare anybody down.
@@ -159,12 +162,28 @@ impl World {
                 let lasts = LASTS_US + self.lasts();
                 self.queue.after(lasts, Event::Mend(Mend::Room { server: one }));
             }
+            Kind::Rot => self.rot(),
             Kind::CutOwners => {
                 let owners = self.owners_of_a_key();
                 let side: Vec<bool> = (0..servers).map(|server| owners.contains(&server)).collect();
                 self.separate(&side);
             }
         }
+    }
+
+    /// One disk of the cluster rots, always the same: so whatever a majority has acknowledged is on another.
+    fn rot(&mut self) {
+        let server = (self.plan.seed % self.servers.len() as u64) as usize;
+        let log = chance(&mut self.fault_rng, 300);
+        // A log that is cut short by a crash does not tell a bit that flipped in its last piece from one that was never
+        // written.
+        if log || self.fault_rng.bool() {
+            self.halt(server, Stop::Clean);
+        }
+        let seed = self.fault_rng.u64(..);
+        let ending = if log && self.servers[server].state == State::Down { "log" } else { "sst" };
+        let flipped = self.servers[server].disk.rot(ending, seed);
+        self.note(|| format!("{flipped} bits flip in {ending} files of s{}", server + 1));
     }
 
     fn halt_owners(&mut self) {

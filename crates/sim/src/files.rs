@@ -149,6 +149,20 @@ impl Files {
         paths.filter(|path| self.disk.bit_flip(path, length(path) / 3, 4)).count()
     }
 
+    /// Flips a bit somewhere in about half of the files whose name ends so. How many there are.
+    pub(crate) fn rot_some(&mut self, ending: &str, seed: u64) -> usize {
+        self.rotten = true;
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let paths = self.disk.paths().into_iter().filter(|path| path.ends_with(ending));
+        let paths: Vec<String> = paths.filter(|_| rng.bool()).collect();
+        let mut rng = fastrand::Rng::with_seed(seed ^ 1);
+        let mut flip = |path: &String| {
+            let length = self.disk.bytes(path).map_or(0, |bytes| bytes.len() as u64);
+            length > 0 && self.disk.bit_flip(path, rng.u64(..length), rng.u8(..8))
+        };
+        paths.iter().filter(|path| flip(path)).count()
+    }
+
     /// The names of all files.
     #[cfg(test)]
     pub(crate) fn paths(&self) -> Vec<String> {

@@ -4,6 +4,7 @@ use crate::{
     client::Answer,
     clock::WALL_BASE_MS,
     history::{End, Final, Held, Operation, What},
+    mix::Mix,
     server::State,
     world::World,
 };
@@ -94,6 +95,9 @@ impl World {
     pub(crate) fn read_all(&mut self) {
         self.run_for(CALM_US);
         self.drain_hints();
+        if self.plan.mix == Mix::Rot {
+            self.meet_damage();
+        }
         self.await_exchange();
         let collected = self.await_collection();
         let phase = self.history.phase;
@@ -140,14 +144,36 @@ impl World {
     /// Waits until every hint is delivered.
     fn drain_hints(&mut self) {
         let until_us = self.queue.now_us() + DRAIN_US;
-        while self.hints_held() > 0 && self.queue.now_us() < until_us {
+        let left = |world: &World| world.hints_held() + world.slots_to_fill() > 0 && world.broken.is_none();
+        while left(self) && self.queue.now_us() < until_us {
             self.run_for(DRAIN_STEP_US);
         }
         if self.hints_held() > 0 && self.broken.is_none() {
             self.broken = Some(format!("{} hints are left long after healing", self.hints_held()));
         }
+        if self.slots_to_fill() > 0 && self.broken.is_none() {
+            let stats = self.servers.iter().flat_map(|server| server.stats().map(|stats| stats.fill));
+            let left: Vec<_> = stats.filter(|fill| fill.slots_filling + fill.slots_salvaging > 0).collect();
+            self.broken = Some(format!("slots are not filled long after healing: {left:?}"));
+        }
         let stats = self.servers.iter().flat_map(|server| server.stats());
         self.stats.hints = stats.map(|stats| stats.hints.delivered).sum();
+    }
+
+    /// Has every owner look at every key, until nobody meets damage that is not mended yet.
+    fn meet_damage(&mut self) {
+        let keys: Vec<usize> = (0..self.history.keys.len()).collect();
+        for _ in 0..TRIES {
+            self.look_everywhere(&keys);
+            self.run_for(DRAIN_STEP_US);
+            self.drain_hints();
+        }
+    }
+
+    /// Slots of which an owner's copy is not whole.
+    pub(crate) fn slots_to_fill(&self) -> u64 {
+        let stats = self.servers.iter().flat_map(|server| server.stats());
+        stats.map(|stats| stats.fill.slots_filling + stats.fill.slots_salvaging).sum()
     }
 
     fn hints_held(&self) -> u64 {
@@ -167,7 +193,7 @@ impl World {
                 world.servers.iter().flat_map(|server| server.stats()).map(|stats| stats.exchange);
             stats.all(|stats| stats.slots_in_doubt == 0 && stats.round_age_ms < since_ms)
         };
-        while !settled(self) && self.queue.now_us() < began_us + EXCHANGE_US {
+        while !settled(self) && self.broken.is_none() && self.queue.now_us() < began_us + EXCHANGE_US {
             self.run_for(DRAIN_STEP_US);
         }
         if !settled(self) && self.broken.is_none() {

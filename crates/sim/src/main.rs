@@ -91,7 +91,7 @@ fn canaries(name: &str) -> Option<Vec<Canary>> {
     if name == "all" {
         return Some(Canary::ALL.to_vec());
     }
-    let all = std::iter::once(Canary::None).chain(Canary::ALL);
+    let all = std::iter::once(Canary::None).chain(Canary::ALL).chain(Canary::OF_DAMAGE);
     all.into_iter().find(|canary| format!("{canary:?}").eq_ignore_ascii_case(name)).map(|canary| vec![canary])
 }
 

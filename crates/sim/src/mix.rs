@@ -30,10 +30,12 @@ pub enum Mix {
     Long,
     /// Keys are deleted and left alone until they are collected, then written again, for more than a minute.
     Deletes,
+    /// Bits flip in the files of one server, again and again, while others are killed and cut off.
+    Rot,
 }
 
-/// Seeds that the tests run of each mix, from 1 on: 750 in all. The second round is needed by few of `clock`: it has most.
-pub const TESTED: [(Mix, u64); 9] = [
+/// Seeds that the tests run of each mix, from 1 on: 790 in all. The second round is needed by few of `clock`: it has most.
+pub const TESTED: [(Mix, u64); 10] = [
     (Mix::Calm, 50),
     (Mix::Network, 100),
     (Mix::Crash, 120),
@@ -43,6 +45,7 @@ pub const TESTED: [(Mix, u64); 9] = [
     (Mix::StandIn, 110),
     (Mix::Long, 30),
     (Mix::Deletes, 30),
+    (Mix::Rot, 40),
 ];
 
 impl Mix {
@@ -52,7 +55,7 @@ impl Mix {
     }
 
     /// All mixes.
-    pub const ALL: [Mix; 9] = [
+    pub const ALL: [Mix; 10] = [
         Mix::Calm,
         Mix::Network,
         Mix::Crash,
@@ -62,6 +65,7 @@ impl Mix {
         Mix::StandIn,
         Mix::Long,
         Mix::Deletes,
+        Mix::Rot,
     ];
 
     /// Its name on the command line.
@@ -75,6 +79,7 @@ impl Mix {
             Mix::Everything => "everything",
             Mix::StandIn => "stand-in",
             Mix::Long => "long",
+            Mix::Rot => "rot",
             Mix::Deletes => "deletes",
         }
     }
@@ -132,6 +137,7 @@ impl Mix {
                 (Kind::Drift, 1),
             ],
             Mix::Long => LONG,
+            Mix::Rot => ROT,
             Mix::Deletes => DELETES,
             Mix::StandIn => &[
                 (Kind::Owners, 6),
@@ -163,6 +169,19 @@ const LONG: &[(Kind, u32)] = &[
     (Kind::SlowDisk, 1),
     (Kind::Full, 1),
     (Kind::Jump, 1),
+];
+
+/// One disk that rots, and what else happens to a cluster.
+const ROT: &[(Kind, u32)] = &[
+    (Kind::Rot, 10),
+    (Kind::Kill, 2),
+    (Kind::Power, 2),
+    (Kind::Restart, 2),
+    (Kind::Pair, 2),
+    (Kind::OneWay, 2),
+    (Kind::Slow, 2),
+    (Kind::SlowDisk, 1),
+    (Kind::Pause, 1),
 ];
 
 /// All faults, those of owners among them.
@@ -234,7 +253,8 @@ pub(crate) struct Plan {
     pub(crate) beyond_per_mille: u32,
     pub(crate) weights: [u32; KINDS],
     pub(crate) shares: Shares,
-    /// No level is below a majority: what a minority acknowledged under an old layout is nobody's to find.
+    /// No level is below a majority: what a minority acknowledged under an old layout, or on a disk that rots, is nobody's
+    /// to find.
     pub(crate) majorities: bool,
     /// Causal writes in a thousand that are blind instead.
     pub(crate) blind_per_mille: u32,
@@ -314,7 +334,7 @@ impl Plan {
             beyond_per_mille: if mix == Mix::Clock { 300 } else { 0 },
             weights: weights(if cuts_only { CUTS } else { mix.faults() }),
             shares: shares(mix, seed, &mut rng),
-            majorities: mix == Mix::Layout,
+            majorities: matches!(mix, Mix::Layout | Mix::Rot),
             blind_per_mille: if mix == Mix::StandIn { 650 } else { 0 },
             cold_per_mille: [0, 20, 300][rng.usize(0..3)],
             sync_us: [(200, 2_000), (1_000, 20_000)][rng.usize(0..2)],

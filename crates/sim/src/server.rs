@@ -14,7 +14,7 @@ use clockwise_core::{
     canary::Canary,
     gossip::{Gossip, Verdict},
     hints::HintBudget,
-    hlc::Hlc,
+    hlc::{Hlc, Now},
     identity::Identity,
     ids::{Lsn, MemberNumber, NodeId},
     layout::Layout,
@@ -205,6 +205,8 @@ impl Server {
             jobs: BTreeMap::new(),
             next_job: 0,
         });
+        // Before anybody asks.
+        self.tell_damage(now);
         Ok(())
     }
 
@@ -309,13 +311,18 @@ impl Server {
 
     /// Time passed for the stores.
     pub(crate) fn tick_stores(&mut self, at_us: u64) {
-        let now = self.clock.now(at_us);
+        self.tell_damage(self.clock.now(at_us));
+        let Some(process) = &mut self.process else { return };
+        self.disk.tick(process.units.iter_mut().map(|unit| &mut unit.store));
+    }
+
+    /// Tells the shards what damage the stores have found.
+    fn tell_damage(&mut self, now: Now) {
         let Some(process) = &mut self.process else { return };
         for Unit { shard, store, out } in &mut process.units {
             let slots = store.take_damaged();
             shard.on_slots_damaged(slots.into_iter(), now, store, out);
         }
-        self.disk.tick(process.units.iter_mut().map(|unit| &mut unit.store));
     }
 
     /// Takes the work for the disk that has come up. Returns its numbers.

@@ -209,6 +209,14 @@ impl Disk {
         }
     }
 
+    /// Flips a bit in some of the files whose name ends so. How many there are.
+    pub(crate) fn rot(&mut self, ending: &str, seed: u64) -> usize {
+        match &mut self.medium {
+            Medium::Memory { .. } => 0,
+            Medium::Files(files) => files.rot_some(ending, seed),
+        }
+    }
+
     /// The disk is nearly full from now on, or has room again.
     pub(crate) fn fill(&self, full: bool) {
         if let Medium::Files(files) = &self.medium {

@@ -58,6 +58,10 @@ pub const EXCHANGE_SUMS: usize = core_limits::EXCHANGE_SUMS;
 pub const EXCHANGE_KEYS: usize = core_limits::EXCHANGE_KEYS;
 /// Most records that are asked for, or answered, at a time in an exchange.
 pub const EXCHANGE_RECORDS: usize = core_limits::EXCHANGE_RECORDS;
+/// Most records in one answer to an owner that is filled.
+pub const FILL_RECORDS: usize = core_limits::FILL_RECORDS;
+/// Most writes in one answer to it: all that is held of as many keys.
+pub const FILL_WRITES: usize = core_limits::FILL_RECORDS * core_limits::SIBLINGS;
 /// Most steps of rounds in one message.
 pub const ROUND_STEPS: usize = core_limits::ROUND_STEPS;
 /// Longest encoded layout, in bytes.

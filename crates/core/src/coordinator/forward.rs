@@ -68,9 +68,23 @@ impl Shard {
     ) {
         let Some(operation) = self.operations.get(op) else { return };
         let Kind::Forward(forward) = &operation.kind else { return };
-        if forward.to == from {
-            self.finish(op, outcome, cx);
+        if forward.to != from {
+            return;
         }
+        if outcome == Outcome::Rejected(Rejected::NotReady) && self.others_left(op) {
+            // Another one may be: nothing was applied.
+            return self.forward_refused(op, from, cx);
+        }
+        self.finish(op, outcome, cx);
+    }
+
+    /// Whether there is anybody else to ask.
+    fn others_left(&self, op: OpId) -> bool {
+        let Some(operation) = self.operations.look(op) else { return false };
+        let Kind::Forward(forward) = &operation.kind else { return false };
+        let mut refused = forward.refused.clone();
+        refused.push(forward.to);
+        self.whom_to_ask(operation.slot, operation.level, &refused).is_some()
     }
 
     /// The owner certainly did not apply it (its layout differs, or the message never left): try another one.

@@ -40,7 +40,8 @@ impl Shard {
             return self.answer_origin(origin, Outcome::Rejected(reason), cx);
         }
         let slot = request.slot();
-        let owner = self.layout.owners(slot).contains(&self.config.me);
+        // Not while the own copy is not whole: then another owner coordinates.
+        let owner = self.layout.owners(slot).contains(&self.config.me) && !self.withholds(slot, cx.store);
         // Who stands in is looked up only when it matters: that table is seldom near.
         let stands_in = || request.op != Op::Explain && self.coordinates_as_stand_in(request.level, slot);
         if !owner && !stands_in() {

@@ -98,9 +98,10 @@ impl Shard {
 
     /// Offers the minted write to every owner of the present layout, the own replica among them.
     pub(crate) fn offer<S: Storage>(&mut self, op: OpId, cx: &mut Context<'_, S>) {
-        let Some(operation) = self.operations.get(op) else { return };
+        let Some(operation) = self.operations.look(op) else { return };
         let (slot, deadline_ms) = (operation.slot, operation.deadline_ms);
-        let owner = self.layout.owners(slot).contains(&self.config.me);
+        let owner = self.layout.owners(slot).contains(&self.config.me) && !self.withholds(slot, cx.store);
+        let Some(operation) = self.operations.get(op) else { return };
         let sloppy = !operation.level.strict;
         let stand_in = || sloppy && self.layout.stand_ins(slot).contains(&self.config.me);
         let Kind::Write(write) = &mut operation.kind else { return };

@@ -1,16 +1,14 @@
 //! The asker: one session at a time, with the next owner and cell in a random order that begins anew for ever. Slots that
-//! are known to be behind or damaged go first, with each of their owners.
+//! are known to be behind go first, with each of their owners.
 
 use super::{GROUPS, group, message::Exchange, slot::SlotWork, stats::ExchangeStats};
 use crate::{
-    hlc::Now,
     ids::{Epoch, MemberNumber},
     limits::{
         EXCHANGE_BUSY_PAUSE_MS, EXCHANGE_GROUP, EXCHANGE_PAUSE_MS, EXCHANGE_SAVED_BYTES, EXCHANGE_TICK_BYTES,
         EXCHANGE_TIMEOUT_MS, EXCHANGE_WINDOW,
     },
     message::Body,
-    outbox::Outbox,
     shard::{Context, Shard},
     slot::Slot,
     storage::Storage,
@@ -52,8 +50,6 @@ pub(crate) struct Asking {
     /// Bytes that may be received before the next tick.
     budget: usize,
     pub(super) now_ms: u64,
-    /// Slots in which records were found damaged in this life.
-    pub(super) damaged: BTreeSet<Slot>,
     /// Slots that go first.
     pub(super) urgent: BTreeSet<(MemberNumber, Slot)>,
     /// Since when slots are known to differ.
@@ -102,34 +98,13 @@ impl Shard {
     /// A slot is known to be behind: it is compared with its other owners before all others.
     pub fn on_slot_behind(&mut self, slot: Slot) {
         let me = self.config.me;
-        if slot.keeps_hints() || !self.layout.owners(slot).contains(&me) || !self.is_own(slot) {
+        let owner = self.layout.owners(slot).contains(&me);
+        // One that is filled gets it by that.
+        if slot.keeps_hints() || !owner || !self.is_own(slot) || self.fills.holds(slot) {
             return;
         }
         let others = self.layout.owners(slot).iter().filter(|&&owner| owner != me);
         self.exchange.urgent.extend(others.map(|&owner| (owner, slot)));
-    }
-
-    /// The engine found damage that may have hit these slots. What this server wrote there may be lost: it goes on as another
-    /// actor, and fetches what others have.
-    pub fn on_slots_damaged<S: Storage>(
-        &mut self,
-        slots: impl Iterator<Item = Slot>,
-        now: Now,
-        store: &mut S,
-        out: &mut Outbox,
-    ) {
-        let cx = &mut Context { now, store, out };
-        let owned = |slot: &Slot| !slot.keeps_hints() && self.layout.owners(*slot).contains(&self.config.me);
-        let slots: Vec<Slot> = slots.filter(owned).collect();
-        if slots.is_empty() {
-            return;
-        }
-        self.take_incarnation(cx);
-        for slot in slots {
-            self.exchange.damaged.insert(slot);
-            self.exchange.whole.retain(|(_, other), _| *other != slot);
-            self.on_slot_behind(slot);
-        }
     }
 
     fn is_own(&self, slot: Slot) -> bool {
@@ -262,6 +237,7 @@ impl Shard {
         cx: &mut Context<'_, S>,
     ) {
         self.note_time(cx.now);
+        let Some(answer) = self.fill_answered(from, answer, cx) else { return };
         if self.is_fetch(answer.session()) {
             return self.fetch_answered(from, slot, answer, cx);
         }
@@ -273,6 +249,13 @@ impl Shard {
         let bytes = answer.bytes();
         self.exchange.stats.bytes += bytes as u64;
         self.exchange.budget = self.exchange.budget.saturating_sub(bytes);
+        let of_slot =
+            matches!(answer, Exchange::SlotSums { .. } | Exchange::KeyList { .. } | Exchange::Records { .. });
+        if let Some(slot) = slot.filter(|&slot| of_slot && self.withholds(slot, cx.store)) {
+            // Damaged since it was asked about.
+            self.slot_ended(slot);
+            return self.exchange_on(cx);
+        }
         match (answer, slot, cell) {
             (Exchange::Groups { groups, .. }, _, Some(cell)) => self.groups_differ(from, cell, &groups, cx),
             (Exchange::SlotRoots { group, roots, .. }, _, Some(cell)) => {
@@ -286,6 +269,10 @@ impl Shard {
             }
             (Exchange::Records { stamp, records, .. }, Some(slot), _) => {
                 self.records_answered(slot, stamp, records, cx);
+            }
+            (Exchange::Incomplete { .. }, Some(slot), _) => {
+                self.exchange.doubts.remove(&(from, slot));
+                self.slot_ended(slot);
             }
             _ => return self.give_up_exchange(cx),
         }
@@ -329,6 +316,9 @@ impl Shard {
         let slots: Vec<Slot> = self.common(cell, peer).filter(|&slot| group(slot) == of).collect();
         let mut differ = VecDeque::new();
         for (at, &slot) in slots.iter().enumerate() {
+            if self.withholds(slot, cx.store) {
+                continue;
+            }
             let same = theirs.get(at) == Some(&self.root(slot, cx.store)) && cx.store.sums(slot).is_some();
             if same {
                 self.exchange.doubts.remove(&(peer, slot));

@@ -1,7 +1,7 @@
 //! What is said in an exchange. Every question names the asker's session, which comes back in the answer; the slot that
 //! it is about stands in the message around it.
 
-use crate::{hlc::Hlc, message::Stamp, tree::Sum};
+use crate::{hlc::Hlc, message::Stamp, tree::Sum, version::Write};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -104,6 +104,40 @@ pub enum Exchange {
         /// Keys with their encoded records.
         records: Vec<(Bytes, Bytes)>,
     },
+    /// Wants the slot, to be filled with it.
+    Fill {
+        /// The question.
+        session: u64,
+        /// The asker's lines of the slot.
+        lines: Lines,
+        /// Only keys above this one.
+        after: Option<Bytes>,
+    },
+    /// The answer of a complete owner.
+    Filled {
+        /// The question.
+        session: u64,
+        /// The answerer's lines before it read the records.
+        stamp: Stamp,
+        /// Keys in order with their encoded records.
+        records: Vec<(Bytes, Bytes)>,
+        /// Where the next part begins, if there is more.
+        upto: Option<Bytes>,
+    },
+    /// The answer of an owner that is being filled itself: writes that it has acknowledged meanwhile.
+    Buffered {
+        /// The question.
+        session: u64,
+        /// In the order of their keys.
+        writes: Vec<Write>,
+        /// Where the next part begins, if there is more.
+        upto: Option<Bytes>,
+    },
+    /// The answerer's copy of the slot is not whole: there is nothing to compare.
+    Incomplete {
+        /// The session.
+        session: u64,
+    },
     /// The answerer has too much to do.
     Busy {
         /// The session.
@@ -124,12 +158,16 @@ impl Exchange {
             | Exchange::Slots { .. }
             | Exchange::Sums { .. }
             | Exchange::Keys { .. }
-            | Exchange::Want { .. } => false,
+            | Exchange::Want { .. }
+            | Exchange::Fill { .. } => false,
             Exchange::Groups { .. }
             | Exchange::SlotRoots { .. }
             | Exchange::SlotSums { .. }
             | Exchange::KeyList { .. }
             | Exchange::Records { .. }
+            | Exchange::Filled { .. }
+            | Exchange::Buffered { .. }
+            | Exchange::Incomplete { .. }
             | Exchange::Busy { .. }
             | Exchange::Unreadable { .. } => true,
         }
@@ -148,6 +186,10 @@ impl Exchange {
             | Exchange::KeyList { session, .. }
             | Exchange::Want { session, .. }
             | Exchange::Records { session, .. }
+            | Exchange::Fill { session, .. }
+            | Exchange::Filled { session, .. }
+            | Exchange::Buffered { session, .. }
+            | Exchange::Incomplete { session }
             | Exchange::Busy { session }
             | Exchange::Unreadable { session } => *session,
         }
@@ -161,7 +203,10 @@ impl Exchange {
             Exchange::Keys { names, .. } => 2 * names.len(),
             Exchange::KeyList { keys, .. } => keys.iter().map(|(key, _)| key.len() + 9).sum(),
             Exchange::Want { keys, .. } => keys.iter().map(|key| key.len() + 1).sum(),
-            Exchange::Records { records, .. } => {
+            Exchange::Buffered { writes, .. } => {
+                writes.iter().map(|write| write.key.len() + write.value_bytes() + 32).sum()
+            }
+            Exchange::Records { records, .. } | Exchange::Filled { records, .. } => {
                 records.iter().map(|(key, record)| key.len() + record.len() + 4).sum()
             }
             _ => 0,

@@ -35,10 +35,8 @@ pub(crate) use ask::Asking;
 pub(crate) use serve::Serving;
 
 use crate::{
-    collect::CollectTask,
     ids::MemberNumber,
     message::StampedRecord,
-    replica::Task,
     shard::{Context, Shard},
     slot::Slot,
     storage::{LoadError, Storage},
@@ -57,19 +55,6 @@ pub(crate) enum ExchangeTask {
 }
 
 impl Shard {
-    /// Whether a task may take a record that cannot be read for one that is lacking: one of another owner is about to
-    /// take its place, in a slot that is known to be damaged, so that this server is another actor since.
-    pub(crate) fn may_replace(&self, slot: Slot, task: &Task) -> bool {
-        let joins = |task: &ExchangeTask| matches!(task, ExchangeTask::Join { .. });
-        let fetched = |task: &CollectTask| matches!(task, CollectTask::Join { .. });
-        let joins = match task {
-            Task::Exchange(task) => joins(task),
-            Task::Collect(task) => fetched(task),
-            _ => false,
-        };
-        joins && self.exchange.damaged.contains(&slot)
-    }
-
     /// The slots of a cell that this server and another one own, in order.
     fn common(&self, cell: u16, peer: MemberNumber) -> impl Iterator<Item = Slot> {
         let me = self.config.me;
@@ -79,8 +64,11 @@ impl Shard {
         })
     }
 
-    /// The root of a slot at its own collect line; 0 if its sums are not known.
+    /// The root of a slot at its own collect line; 0 if its sums are not known, or say nothing.
     fn root<S: Storage>(&self, slot: Slot, store: &S) -> u128 {
+        if self.withholds(slot, store) {
+            return 0;
+        }
         let Some(sums) = store.sums(slot) else { return 0 };
         match sums {
             [] => 0,
@@ -98,7 +86,7 @@ impl Shard {
     ) {
         match task {
             ExchangeTask::Compare { session, key, .. } => {
-                // A damaged copy is one that is lacking.
+                // A damaged copy is one that is lacking, though it takes a fill to mend it.
                 self.compared(session, slot, error == LoadError::Damaged, key, cx);
             }
             ExchangeTask::Join { session, .. } => self.joined(session, slot, cx),

@@ -128,6 +128,10 @@ impl Shard {
             }
             // An owner of the same epoch asks about nothing else.
             _ if !both => {}
+            Exchange::Fill { lines, after, .. } => self.fill_asked(from, slot, session, lines, after, cx),
+            _ if self.withholds(slot, cx.store) => {
+                self.answer_exchange(asker, Exchange::Incomplete { session }, cx);
+            }
             Exchange::Sums { lines, watch, .. } => {
                 if watch {
                     self.serving.watch(asker);
@@ -174,6 +178,11 @@ impl Shard {
     pub(crate) fn listed_page<S: Storage>(&mut self, page: Page, cx: &mut Context<'_, S>) -> bool {
         let Some(mut listing) = self.serving.listings.remove(&page.job) else { return false };
         listing.pages += 1;
+        if self.withholds(listing.asker.slot, cx.store) {
+            let asker = listing.asker;
+            self.answer_exchange(asker, Exchange::Incomplete { session: asker.session }, cx);
+            return true;
+        }
         if listing.above.is_some() {
             if page.result.is_err() {
                 let asker = listing.asker;
@@ -259,7 +268,10 @@ impl Shard {
             return;
         }
         let Some(Giving { asker, stamp, records, .. }) = self.serving.givings.remove(&list) else { return };
-        let answer = Exchange::Records { session: asker.session, stamp, records };
+        let answer = match self.withholds(asker.slot, cx.store) {
+            true => Exchange::Incomplete { session: asker.session },
+            false => Exchange::Records { session: asker.session, stamp, records },
+        };
         self.answer_exchange(asker, answer, cx);
     }
 }

@@ -40,6 +40,9 @@ pub(super) struct SlotWork {
 
 impl Shard {
     pub(super) fn begin_slot<S: Storage>(&mut self, slot: Slot, cx: &mut Context<'_, S>) {
+        if self.withholds(slot, cx.store) {
+            return;
+        }
         let lines = self.shared_lines(slot, cx.store);
         let Some(session) = &mut self.exchange.session else { return };
         let (id, peer) = (session.id, session.peer);
@@ -55,6 +58,10 @@ impl Shard {
 
     /// Raises the own lines to those of another owner, at the same epoch (R5).
     pub(crate) fn raise_lines<S: Storage>(&mut self, slot: Slot, to: Lines, cx: &mut Context<'_, S>) {
+        if self.withholds(slot, cx.store) {
+            // Its lines rise with what is fetched under them.
+            return;
+        }
         let mut lines = self.lines(slot, cx.store);
         if to.refuse <= lines.refuse && to.collect <= lines.collect || to.collect > to.refuse {
             return;
@@ -71,7 +78,7 @@ impl Shard {
     }
 
     /// The slot is as far as it gets in this round.
-    fn slot_ended(&mut self, slot: Slot) {
+    pub(super) fn slot_ended(&mut self, slot: Slot) {
         if let Some(session) = &mut self.exchange.session {
             session.active.remove(&slot);
         }

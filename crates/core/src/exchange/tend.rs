@@ -66,6 +66,12 @@ impl Tending {
         (self.counted, self.repaired)
     }
 
+    /// What is stored of a slot goes: a count of it would be of what is gone.
+    pub(crate) fn drop_count(&mut self, slot: Slot) {
+        self.count.take_if(|count| count.slot == slot);
+        self.due.remove(&slot);
+    }
+
     /// Slots that wait to be counted before all others.
     pub(crate) fn waiting(&self) -> usize {
         self.due.len()
@@ -142,13 +148,15 @@ impl Shard {
 
     fn slot_to_count<S: Storage>(&mut self, busy: bool, cx: &Context<'_, S>) -> Option<Slot> {
         self.tending.urgent = true;
-        if let Some(slot) = self.tending.due.pop_first() {
+        if let Some(slot) = self.tending.due.pop_first()
+            && !self.fills.holds(slot)
+        {
             return Some(slot);
         }
         // In its turn; one that is not known does not wait for quiet times.
         let shards = self.config.shards;
         let after = self.tending.last;
-        let own = |slot: &Slot| slot.cell() % shards == self.config.shard;
+        let own = |slot: &Slot| slot.cell() % shards == self.config.shard && !self.fills.holds(*slot);
         self.tending.unreadable.retain(|_, until_ms| cx.now.mono_ms < *until_ms);
         let unreadable = &self.tending.unreadable;
         let unknown = Slot::all()

@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 /// How far a slot was read, page by page, past whatever is damaged.
 #[derive(Debug, Default)]
-pub(super) struct Cursor {
+pub(crate) struct Cursor {
     /// Keys up to here were read.
     after: Option<Bytes>,
     past: Option<Bisect>,
@@ -25,7 +25,7 @@ pub(super) struct Cursor {
 
 /// What a page came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// There may be more behind it.
     More,
     /// That was all.
@@ -36,7 +36,7 @@ pub(super) enum Progress {
 
 impl Cursor {
     /// The page to ask for.
-    pub(super) fn next(&mut self) -> (Option<Bytes>, PageLimit) {
+    pub(crate) fn next(&mut self) -> (Option<Bytes>, PageLimit) {
         self.looking = self.past.as_ref().and_then(Bisect::next);
         let records = if self.looking.is_some() { 1 } else { DELIVERED_WRITES };
         let after = self.looking.clone().or_else(|| self.after.clone());
@@ -44,7 +44,7 @@ impl Cursor {
     }
 
     /// The page is there: its records, and how to go on.
-    pub(super) fn read<'a>(&mut self, page: &'a Page) -> (&'a [(Bytes, Bytes)], Progress) {
+    pub(crate) fn read<'a>(&mut self, page: &'a Page) -> (&'a [(Bytes, Bytes)], Progress) {
         if page.result == Err(LoadError::Io) {
             return (&[], Progress::Retry);
         }

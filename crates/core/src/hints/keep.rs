@@ -8,6 +8,7 @@ use super::{
 use crate::{
     canary::Canary,
     coordinator::operation::Minted,
+    fill::BufferTask,
     ids::{Dot, Lsn, MemberNumber},
     limits::RECORD_BYTES,
     message::{Body, OpId, ReadVerdict, WriteVerdict},
@@ -37,6 +38,8 @@ pub(crate) enum HintTask {
     Delivered(Dot, MemberNumber),
     /// Some that it is for own nothing here any more.
     Retarget,
+    /// Something with the buffer of a slot that is filled.
+    Buffer(BufferTask),
 }
 
 impl HintTask {
@@ -45,7 +48,12 @@ impl HintTask {
         match self {
             HintTask::Keep(from, op, ..) => Some((*from, *op)),
             HintTask::AnswerRead(from, op) => Some((*from, Some(*op))),
-            HintTask::Mint(..) | HintTask::Read(_) | HintTask::Delivered(..) | HintTask::Retarget => None,
+            HintTask::Buffer(BufferTask::Take(from, op, _)) => Some((*from, Some(*op))),
+            HintTask::Mint(..)
+            | HintTask::Read(_)
+            | HintTask::Delivered(..)
+            | HintTask::Retarget
+            | HintTask::Buffer(BufferTask::Adopt(..)) => None,
         }
     }
 }
@@ -65,6 +73,17 @@ impl Shard {
         cx: &mut Context<'_, S>,
     ) {
         self.with_record(slot.hints(), key, Task::Hint(Box::new(task)), cx);
+    }
+
+    /// Runs the task with what is buffered of the key.
+    pub(crate) fn with_buffer<S: Storage>(
+        &mut self,
+        slot: Slot,
+        key: Bytes,
+        task: BufferTask,
+        cx: &mut Context<'_, S>,
+    ) {
+        self.with_hints(slot, key, HintTask::Buffer(task), cx);
     }
 
     /// The lookup is through.
@@ -101,6 +120,7 @@ impl Shard {
                 self.answer(from, slot, lsn, body, cx);
             }
             HintTask::Delivered(dot, target) => self.hint_delivered(slot, &key, dot, target, held, cx),
+            HintTask::Buffer(task) => self.buffer_task(slot, task, Some((held, lsn)), cx),
             HintTask::Retarget => {
                 let mut after = held.clone();
                 if after.retarget(self.layout.owners(slot)) {
@@ -131,6 +151,7 @@ impl Shard {
             HintTask::AnswerRead(from, op) => {
                 self.send(from, Some(slot), 0, Body::ReadAck { op, verdict: ReadVerdict::Refused }, cx);
             }
+            HintTask::Buffer(task) => self.buffer_task(slot, task, None, cx),
             // It is tried again with the next walk over the slot.
             HintTask::Delivered(..) | HintTask::Retarget => {}
         }
@@ -269,7 +290,7 @@ impl Shard {
 
     /// Keeps what is held of a key from now on; `None` if it is too large. The lines rise in the same batch above all that
     /// is not held any more.
-    fn hold<S: Storage>(
+    pub(crate) fn hold<S: Storage>(
         &mut self,
         slot: Slot,
         key: &[u8],

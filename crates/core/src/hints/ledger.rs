@@ -75,7 +75,7 @@ pub(crate) struct Ledger {
     /// Slots of keys that hold hints which are not counted yet; `None` before the first look.
     uncounted: Option<BTreeSet<Slot>>,
     pub(super) delivered: u64,
-    pub(super) refused: u64,
+    pub(crate) refused: u64,
     pub(super) taken: u64,
     lost: u64,
 }
@@ -109,7 +109,7 @@ impl Ledger {
     }
 
     /// Whether a write of this size may be held for these owners.
-    pub(super) fn admits(&self, budget: HintBudget, targets: &[MemberNumber], hint: &Hint) -> bool {
+    pub(crate) fn admits(&self, budget: HintBudget, targets: &[MemberNumber], hint: &Hint) -> bool {
         let bytes = bytes(hint);
         let held = |target| self.targets.get(target).copied().unwrap_or(0);
         self.bytes + bytes * targets.len() as u64 <= budget.total_bytes

@@ -24,7 +24,8 @@ mod ledger;
 mod receive;
 mod replay;
 
-pub(crate) use held::Targets;
+pub(crate) use bisect::{Cursor, Progress};
+pub(crate) use held::{Held, Hint, Targets};
 pub(crate) use keep::HintTask;
 pub use ledger::{HintBudget, HintStats, HintsFor};
 

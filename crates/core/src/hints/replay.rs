@@ -299,7 +299,7 @@ impl Shard {
     }
 
     /// A name that no operation has.
-    fn name_delivery(&mut self) -> OpId {
+    pub(crate) fn name_delivery(&mut self) -> OpId {
         self.hints.replays.named += 1;
         self.operations.foreign_id(self.hints.replays.named)
     }
@@ -313,6 +313,9 @@ impl Shard {
         credit_bytes: u32,
         cx: &mut Context<'_, S>,
     ) {
+        if self.salvage_answered(from, op, verdicts, cx) {
+            return;
+        }
         let Some(delivery) = self.take_unanswered(op, from) else { return };
         if let Some(walk) = self.hints.replays.walks.get_mut(&from) {
             // A credit of nothing would never be answered, and so never grow.

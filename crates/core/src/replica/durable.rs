@@ -2,6 +2,7 @@
 
 use crate::{
     canary::Canary,
+    fill::refusal,
     ids::{Lsn, MemberNumber},
     message::{Body, Delivered, OpId, RepairVerdict},
     shard::{Context, Durability, Shard},
@@ -42,12 +43,12 @@ impl Waiting {
         self.queue.push_back((lsn, waiter));
     }
 
-    fn pop(&mut self, durable: Lsn) -> Option<Waiter> {
+    fn pop(&mut self, durable: Lsn) -> Option<(Lsn, Waiter)> {
         let (lsn, _) = self.queue.front()?;
         if *lsn > durable {
             return None;
         }
-        self.queue.pop_front().map(|(_, waiter)| waiter)
+        self.queue.pop_front()
     }
 }
 
@@ -55,8 +56,17 @@ impl Shard {
     /// Lets go everybody whose position is durable.
     pub(crate) fn release<S: Storage>(&mut self, cx: &mut Context<'_, S>) {
         let durable = cx.store.durable();
-        while let Some(waiter) = self.waiting.pop(durable) {
+        while let Some((lsn, waiter)) = self.waiting.pop(durable) {
             match waiter {
+                Waiter::OwnWrite(op) if self.is_own_void(op, lsn) => {
+                    self.write_failed(op, self.config.me, cx);
+                }
+                Waiter::OwnRead(op, ..) | Waiter::OwnRepair(op, _) if self.is_own_void(op, lsn) => {
+                    self.read_failed(op, self.config.me, cx);
+                }
+                Waiter::Answer(to, slot, body) if self.is_void(slot, lsn) => {
+                    self.send(to, Some(slot), 0, refusal(body), cx);
+                }
                 Waiter::OwnWrite(op) => self.write_acked(op, self.config.me, true, None, cx),
                 Waiter::OwnRead(op, record, encoded) => self.own_answer(op, record, encoded, cx),
                 Waiter::OwnRepair(op, verdict) => self.repair_answered(op, self.config.me, verdict, cx),
@@ -65,6 +75,11 @@ impl Shard {
                 Waiter::Delivery(to, op, slot, verdicts) => self.delivery_durable(to, op, slot, verdicts, cx),
             }
         }
+    }
+
+    /// Whether damage has taken what an own operation stands on.
+    fn is_own_void(&self, op: OpId, lsn: Lsn) -> bool {
+        self.operations.look(op).is_some_and(|operation| self.is_void(operation.slot, lsn))
     }
 
     /// Whether an answer that stands on `lsn` may leave now.

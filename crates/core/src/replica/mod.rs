@@ -16,6 +16,7 @@ use crate::{
     canary::Canary,
     collect::CollectTask,
     exchange::ExchangeTask,
+    fill::FillTask,
     hints::HintTask,
     ids::{Epoch, Lsn, MemberNumber},
     limits::{OPERATIONS, RECORD_BYTES},
@@ -57,6 +58,8 @@ pub(crate) enum Task {
     AnswerProbe(MemberNumber, OpId),
     /// A part of an exchange.
     Exchange(Box<ExchangeTask>),
+    /// A part of a fill.
+    Fill(Box<FillTask>),
     /// A part of a round or of a collection.
     Collect(Box<CollectTask>),
     /// A write that was held for this owner: stand-in, delivery, place in it.
@@ -75,6 +78,7 @@ impl Task {
             | Task::Mend(..)
             | Task::Explain(_)
             | Task::Exchange(_)
+            | Task::Fill(_)
             | Task::Collect(_) => None,
             Task::TakeWrite(from, op, _)
             | Task::AnswerRead(from, op, ..)
@@ -145,6 +149,13 @@ impl Shard {
         task: Task,
         cx: &mut Context<'_, S>,
     ) {
+        let task = match self.withholds(slot, cx.store) {
+            true => match self.withhold(slot, task, cx) {
+                Some(task) => task,
+                None => return,
+            },
+            false => task,
+        };
         // A key whose queue was emptied by a new layout still waits for its job: nothing may overtake that.
         if !self.parked.keys.is_empty()
             && let Some(queue) = self.parked.keys.get_mut(&(slot, key.clone()))
@@ -209,6 +220,14 @@ impl Shard {
         if let Task::Hint(task) = task {
             return self.run_hint_task(slot, key, *task, looked, cx);
         }
+        // Damaged while the disk was asked.
+        let task = match self.withholds(slot, cx.store) {
+            true => match self.withhold(slot, task, cx) {
+                Some(task) => task,
+                None => return,
+            },
+            false => task,
+        };
         let current = match looked {
             Ok(Some(found)) => match Record::decode(found.record.clone()) {
                 Ok(record) => {
@@ -221,13 +240,11 @@ impl Shard {
         };
         let current = match current {
             Ok(current) => current,
-            Err(LoadError::Damaged) if self.may_replace(slot, &task) => {
-                Current { record: Record::default(), encoded: Bytes::new(), lsn: Lsn(0), probe }
-            }
             Err(error) => return self.refuse(slot, task, error, cx),
         };
         match task {
             Task::Exchange(task) => self.exchange_task(slot, key, *task, current, cx),
+            Task::Fill(task) => self.fill_task(slot, &key, *task, current, cx),
             Task::Collect(task) => self.collect_task(slot, &key, *task, current, cx),
             Task::Mint(op) => self.mint_write(op, slot, key, current, cx),
             Task::MintAside(op) => {
@@ -264,9 +281,11 @@ impl Shard {
     ) {
         if error == LoadError::Damaged {
             cx.out.events.push(Event::Damaged);
+            self.met_damage(slot, cx);
         }
         match task {
             Task::Exchange(task) => self.exchange_refused(slot, *task, error, cx),
+            Task::Fill(task) => self.fill_refused(slot, *task, error, cx),
             Task::Collect(task) => self.collect_refused(*task, error, cx),
             Task::Mint(op) | Task::MintAside(op) => self.mint_refused(op, error, cx),
             Task::Read(op) => self.read_failed(op, self.config.me, cx),

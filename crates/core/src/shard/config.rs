@@ -4,6 +4,7 @@ use crate::{
     canary::Canary,
     collect::CollectStats,
     exchange::ExchangeStats,
+    fill::FillStats,
     hints::{HintBudget, HintStats},
     hlc::Hlc,
     ids::MemberNumber,
@@ -71,6 +72,8 @@ pub struct ShardStats {
     pub hints: HintStats,
     /// How far the slots are known to be the same everywhere.
     pub exchange: ExchangeStats,
+    /// Slots of which the own copy is not whole.
+    pub fill: FillStats,
     /// What was collected, and what waits for it.
     pub collect: CollectStats,
 }

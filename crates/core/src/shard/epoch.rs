@@ -117,6 +117,7 @@ impl Shard {
         self.forget_deliveries();
         self.exchange.forget();
         self.serving.forget();
+        self.fills_begin_again();
         self.collecting.forget();
         for op in self.operations.ids() {
             self.begin_again(op, cx);

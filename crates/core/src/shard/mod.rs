@@ -17,7 +17,8 @@ use crate::{
         Asking, Shared,
         operation::{Members, Operations, Origin},
     },
-    exchange::{self, tend::Tending},
+    exchange::{self, Exchange, tend::Tending},
+    fill::{Fills, Served},
     hints::{HintStats, Hints, HintsFor},
     hlc::{Hlc, Now},
     ids::{Actor, Epoch, MemberNumber},
@@ -62,6 +63,8 @@ pub struct Shard {
     pub(crate) tending: Tending,
     pub(crate) exchange: exchange::Asking,
     pub(crate) serving: exchange::Serving,
+    pub(crate) fills: Fills,
+    pub(crate) fill_serving: Served,
     pub(crate) collecting: Collecting,
 }
 
@@ -97,6 +100,8 @@ impl Shard {
             tending: Tending::default(),
             exchange: exchange::Asking::new(seed),
             serving: exchange::Serving::default(),
+            fills: Fills::default(),
+            fill_serving: Served::default(),
             collecting: Collecting::default(),
             config,
             layout,
@@ -147,6 +152,7 @@ impl Shard {
         for (op, member) in core::mem::take(&mut self.again) {
             self.offer_again(op, member, cx);
         }
+        self.fill_tick(cx);
         if self.config.exchange {
             self.tend(cx);
             self.exchange_tick(cx);
@@ -176,6 +182,7 @@ impl Shard {
                 self.member_failed(op, peer, cx);
             }
             self.exchange_lost(peer, cx);
+            self.fill_lost(peer, cx);
             self.collect_lost(peer, cx);
         }
     }
@@ -198,10 +205,15 @@ impl Shard {
             | Body::Count { op, .. }
             | Body::Hint { op: Some(op), .. }
             | Body::Repair { op: Some(op), .. } => self.member_failed(*op, peer, cx),
+            Body::Exchange(Exchange::Fill { .. }) => self.fill_lost(peer, cx),
             Body::Exchange(ask) if self.is_fetch(ask.session()) => self.collect_lost(peer, cx),
             Body::Exchange(ask) if !ask.is_answer() => self.exchange_lost(peer, cx),
             Body::Rounds(_) => self.collect_lost(peer, cx),
-            Body::Deliver { op, .. } => self.delivery_failed(*op, peer, now.mono_ms),
+            Body::Deliver { op, .. } => {
+                if !self.salvage_failed(*op, cx) {
+                    self.delivery_failed(*op, peer, now.mono_ms);
+                }
+            }
             _ => {}
         }
     }
@@ -242,14 +254,11 @@ impl Shard {
         self.operations.len() > BUSY_OPERATIONS
     }
 
-    /// Whether this server's copy of a slot is whole, so that what lacks in it lacks.
-    pub(crate) fn is_complete<S: Storage>(&self, _slot: Slot, _store: &S) -> bool {
-        true
-    }
-
     /// A page that somebody of this shard asked for.
     fn paged<S: Storage>(&mut self, page: Page, cx: &mut Context<'_, S>) {
         let _taken = self.hints_read(&page, cx)
+            || self.fill_paged(&page, cx)
+            || self.fill_served(&page, cx)
             || self.counted_page(&page, cx)
             || self.swept_page(&page, cx)
             || self.listed_page(page, cx);
@@ -264,6 +273,7 @@ impl Shard {
             shared_reads: self.shared.saved(),
             hints,
             exchange: self.exchange_stats(),
+            fill: self.fill_stats(),
             collect: self.collect_stats(),
         }
     }

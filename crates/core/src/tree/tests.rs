@@ -30,6 +30,7 @@ fn record(counter: u64, at_s: u64, kind: u8, expires_s: u64) -> Record {
         time,
         expires_ms: (kind == 2).then_some((at_s + expires_s) * 1_000),
         kind: Kind::Causal,
+        cmark: None,
         value: Value::Bytes(Bytes::from_static(b"v")),
     };
     let versions = if kind == 0 { vec![] } else { vec![version] };

@@ -21,6 +21,11 @@ impl Record {
             ensure(version.time <= self.hi, "a version is not later than hi")?;
             let is_mark = self.mark == Some((version.time, version.dot));
             ensure(version.kind == Kind::Causal || is_mark, "a register version is the mark")?;
+            ensure(
+                version.kind == Kind::Causal || version.cmark.is_none(),
+                "a register version names no mark",
+            )?;
+            ensure(version.cmark.is_none_or(|cmark| cmark <= self.mark), "a writer's mark is in the mark")?;
             let replaced = self.versions.iter().any(|other| other.ctx.contains(version.dot));
             ensure(!replaced, "no version is in a context of this record")?;
         }

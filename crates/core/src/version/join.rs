@@ -20,6 +20,7 @@ impl Record {
                 if matches!(theirs.value, Value::Freed) {
                     mine.value = Value::Freed;
                 }
+                mine.cmark = mine.cmark.or(theirs.cmark);
                 true
             }
             None => !other.seen.contains(mine.dot),

@@ -18,7 +18,46 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 /// First byte of the stored form.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
+/// The form before slots had a state: all of them were complete.
+const FORMAT_WITHOUT_STATE: u8 = 1;
+
+/// What an owner's copy of a slot is worth.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub enum SlotState {
+    /// All that this owner has taken is there: it may be read, and what lacks in it lacks.
+    #[default]
+    Complete,
+    /// Damage may have hit it: what can be read is told to the other owners, and nothing else is made of it.
+    Salvaging,
+    /// It began anew from nothing and fetches what the other owners have. `lined`: it has the lines of one of them, so
+    /// that it may acknowledge writes.
+    Filling {
+        /// Whether it has taken the lines of a complete owner.
+        lined: bool,
+    },
+}
+
+impl SlotState {
+    fn number(self) -> u8 {
+        match self {
+            SlotState::Complete => 0,
+            SlotState::Salvaging => 1,
+            SlotState::Filling { lined: false } => 2,
+            SlotState::Filling { lined: true } => 3,
+        }
+    }
+
+    fn from_number(number: u8) -> Result<SlotState, Malformed> {
+        Ok(match number {
+            0 => SlotState::Complete,
+            1 => SlotState::Salvaging,
+            2 => SlotState::Filling { lined: false },
+            3 => SlotState::Filling { lined: true },
+            _ => return Err(Malformed),
+        })
+    }
+}
 
 /// Per slot and own actor: what outlives forgotten records.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -35,6 +74,8 @@ pub struct SlotLines {
     pub gone: u64,
     /// The next time is above this.
     pub time_floor: Hlc,
+    /// What the copy of an owner is worth.
+    pub state: SlotState,
 }
 
 impl SlotLines {
@@ -92,6 +133,7 @@ impl SlotLines {
     /// Appends the stored form.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.push(FORMAT);
+        out.push(self.state.number());
         put_time(out, self.refuse);
         put_time(out, self.collect);
         put_time(out, self.time_floor);
@@ -104,9 +146,11 @@ impl SlotLines {
     /// Reads the stored form.
     pub fn decode(bytes: Bytes) -> Result<SlotLines, Malformed> {
         let mut reader = Reader::new(bytes);
-        if reader.u8()? != FORMAT {
-            return Err(Malformed);
-        }
+        let state = match reader.u8()? {
+            FORMAT_WITHOUT_STATE => SlotState::Complete,
+            FORMAT => SlotState::from_number(reader.u8()?)?,
+            _ => return Err(Malformed),
+        };
         let refuse = get_time(&mut reader)?;
         let collect = get_time(&mut reader)?;
         let time_floor = get_time(&mut reader)?;
@@ -120,6 +164,6 @@ impl SlotLines {
         if collect > refuse || gone > used || used > COUNTER_MAX {
             return Err(Malformed);
         }
-        Ok(SlotLines { refuse, collect, actor, used, gone, time_floor })
+        Ok(SlotLines { refuse, collect, actor, used, gone, time_floor, state })
     }
 }

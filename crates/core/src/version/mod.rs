@@ -41,7 +41,7 @@ mod tests;
 pub use clock::{PrintedClock, print_clock};
 pub use digest::DigestKey;
 pub use dots::{COUNTER_MAX, DotRange, DotSet};
-pub use lines::SlotLines;
+pub use lines::{SlotLines, SlotState};
 pub use mint::{Intent, Mint, MintError, MintInput, amnesia, mint};
 pub use record::{Kind, Mark, Record, Value, Version};
 pub use token::{Token, TokenError, TokenKey};

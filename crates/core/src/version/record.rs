@@ -42,6 +42,10 @@ pub struct Version {
     pub expires_ms: Option<u64>,
     /// Causal or register.
     pub kind: Kind,
+    /// Of a causal version: the highest plain write that its writer knew, so that it can be offered again as the write
+    /// that it was. `None`: not known (it was stored by an older program); always of a register version, whose own
+    /// place is above all that its writer knew.
+    pub cmark: Option<Mark>,
     /// Its bytes.
     pub value: Value,
 }

@@ -91,7 +91,34 @@ impl Write {
             time: self.time,
             expires_ms: *expires_ms,
             kind: self.kind,
+            cmark: (self.kind == Kind::Causal).then_some(self.cmark),
             value: Value::Bytes(bytes.clone()),
+        })
+    }
+
+    /// The write that brought this version of a key, as far as that is still known: all but the epoch, which nobody
+    /// judges by, and counters that it claimed below its own. `None`: its bytes are freed, or it is not known which plain
+    /// writes its writer had seen.
+    pub fn again(key: &Bytes, version: &Version, epoch: Epoch) -> Option<Write> {
+        let Value::Bytes(bytes) = &version.value else { return None };
+        let cmark = match version.kind {
+            // Whatever it was, the own time and dot are above it.
+            Kind::Register => None,
+            // Whoever had seen nothing had seen no plain write.
+            Kind::Causal if version.ctx.is_empty() => None,
+            Kind::Causal => version.cmark?,
+        };
+        let payload = Payload::Value { bytes: bytes.clone(), expires_ms: version.expires_ms };
+        Some(Write {
+            key: key.clone(),
+            dot: version.dot,
+            lo: version.dot.counter,
+            ctx: version.ctx.clone(),
+            cmark,
+            time: version.time,
+            kind: version.kind,
+            payload,
+            epoch,
         })
     }
 }

@@ -166,6 +166,8 @@ impl Storage for Memory {
                 }
                 Mutation::DropSlot => {
                     self.sums.remove(&slot);
+                    self.damaged.retain(|(of, _)| *of != slot);
+                    self.unknown.remove(&slot);
                     self.records.retain(|(of, _), _| *of != slot);
                     self.tables.retain(|(of, _), _| *of != slot);
                     self.live.remove(&slot);

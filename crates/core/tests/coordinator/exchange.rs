@@ -124,30 +124,6 @@ fn a_slot_that_is_said_to_be_behind_goes_first() {
 }
 
 #[test]
-fn a_damaged_record_is_fetched_by_another_actor() {
-    let mut cluster = cluster(Canary::None);
-    for number in 0..20 {
-        set(&mut cluster, 1, &format!("{{tag}}{number}"), "value");
-    }
-    let slot = Slot::of(b"tag");
-    let before = cluster.servers[0].store.records();
-    for number in [3, 7, 8] {
-        cluster.servers[0].store.damage(slot, format!("{{tag}}{number}").as_bytes());
-    }
-    assert!(!are_the_same(&cluster));
-    cluster.with(1, |shard, now, store, out| {
-        shard.on_slots_damaged([slot].into_iter(), now, store, out);
-    });
-    cluster.pass_with_disks(3_000);
-    assert!(cluster.events.iter().any(|(_, event)| *event == Event::Amnesia), "it is another actor");
-    assert_eq!(cluster.servers[0].store.records(), before);
-    assert!(are_the_same(&cluster));
-    // What could not be read is counted again after a while.
-    cluster.pass_with_disks(12_000);
-    trees_are_right(&cluster);
-}
-
-#[test]
 fn sums_that_are_not_known_are_counted_while_writes_go_on() {
     let mut cluster = cluster(Canary::None);
     let slot = Slot::of(b"tag");

@@ -77,6 +77,7 @@ impl World {
             time: write.time,
             expires_ms: *expires_ms,
             kind: write.kind,
+            cmark: (write.kind == Kind::Causal).then_some(write.cmark),
             value: if is_freed { Value::Freed } else { Value::Bytes(bytes.clone()) },
         })
     }

@@ -5,6 +5,7 @@
 
 mod check;
 mod explain;
+mod force_complete;
 mod init;
 mod kv;
 mod server;
@@ -49,6 +50,8 @@ enum Command {
     Del(kv::Del),
     /// Show where a key lives, and who holds which version of it
     Explain(explain::Explain),
+    /// Take damaged slots of a server for whole, when nobody is left to fill them from
+    ForceComplete(force_complete::ForceComplete),
     /// Look through the data folder of a server that does not run, for damage
     Check(check::Check),
 }
@@ -64,6 +67,7 @@ pub fn run() -> ExitCode {
         Command::Put(put) => put.run(),
         Command::Del(del) => del.run(),
         Command::Explain(explain) => explain.run(),
+        Command::ForceComplete(force) => force.run(),
         Command::Check(check) => Ok(check.run()),
     };
     done.unwrap_or_else(|error| {

@@ -128,6 +128,22 @@ fn exchange(answers: &[Answer]) -> String {
         };
         let fetched = sum("records_fetched");
         text.push_str(&format!("\n{name}: {round}, {doubt}, {fetched} records fetched"));
+        text.push_str(&fill(name, view));
+    }
+    text
+}
+
+/// Slots that damage has hit, while they are not whole again.
+fn fill(name: &str, view: &StatusView) -> String {
+    let (salvaging, filling) = (view.fill("slots_salvaging"), view.fill("slots_filling"));
+    if salvaging + filling == 0 {
+        return String::new();
+    }
+    let mut text = format!("\n{name}: DAMAGED, {salvaging} slots being salvaged and {filling} filled");
+    let waits = view.fill_waits().into_iter().map(|(owner, slots)| format!("{owner} ({slots})"));
+    let waits: Vec<String> = waits.collect();
+    if !waits.is_empty() {
+        text.push_str(&format!("; they wait for {}", waits.join(", ")));
     }
     text
 }
@@ -258,6 +274,7 @@ mod tests {
             .collect();
         let metrics = json!({ "clients": 4, "shards": [
             { "live_keys": 3, "exchange": [["round_age_ms", 7_000], ["slots_in_doubt", 2], ["oldest_doubt_ms", 61_000]],
+              "fill": [["slots_filling", 5], ["slots_salvaging", 1]], "fill_waits": [["s2", 6]],
               "collect": [["slots_waiting", 3], ["oldest_wait_ms", 62_000]] },
             { "live_keys": 4 },
         ] });
@@ -283,6 +300,8 @@ mod tests {
         assert_eq!(cells(5)[..5], ["s2", "down", "nobody", "s1,s3", "4.2s"]);
         let compared = "s1: compared with all others within 7s, 2 slots in doubt, the oldest for 1m1s, 0 records fetched";
         assert!(page.contains(compared), "{page}");
+        let damaged = "s1: DAMAGED, 1 slots being salvaged and 5 filled; they wait for s2 (6)";
+        assert!(page.contains(damaged), "{page}");
         assert!(page.contains("\ns1: holds 4096 bytes for s2, the oldest of 7.2s\n"), "{page}");
         let waits = "\ns1: deletes of 3 slots wait to be collected, the oldest for 1m2s, for s2 in 3\n";
         assert!(page.contains(waits), "{page}");

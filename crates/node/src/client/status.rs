@@ -130,6 +130,12 @@ pub struct ShardView {
     /// Anti-entropy, by name.
     #[serde(default)]
     pub exchange: Vec<(String, u64)>,
+    /// Slots of which its copy is not whole, by name.
+    #[serde(default)]
+    pub fill: Vec<(String, u64)>,
+    /// For which owners they wait, and how many.
+    #[serde(default)]
+    pub fill_waits: Vec<(String, u64)>,
     /// Collection of deleted and expired records, by name.
     #[serde(default)]
     pub collect: Vec<(String, u64)>,
@@ -145,6 +151,21 @@ impl StatusView {
     pub fn exchange<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u64> + 'a {
         let numbers = self.metrics.shards.iter().flat_map(|shard| &shard.exchange);
         numbers.filter(move |(of, _)| of == name).map(|(_, number)| *number)
+    }
+
+    /// A number of slots of which its copy is not whole, of all shards together.
+    pub fn fill(&self, name: &str) -> u64 {
+        let numbers = self.metrics.shards.iter().flat_map(|shard| &shard.fill);
+        numbers.filter(|(of, _)| of == name).map(|(_, number)| number).sum()
+    }
+
+    /// The owners for which such slots wait, with how many.
+    pub fn fill_waits(&self) -> std::collections::BTreeMap<&str, u64> {
+        let mut waits = std::collections::BTreeMap::new();
+        for (owner, slots) in self.metrics.shards.iter().flat_map(|shard| &shard.fill_waits) {
+            *waits.entry(owner.as_str()).or_default() += slots;
+        }
+        waits
     }
 
     /// A number of collection, of each shard that says it.

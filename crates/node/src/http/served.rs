@@ -85,6 +85,7 @@ fn server(numbers: &MetricsSnapshot) -> Vec<Family> {
     families.extend([
         named("engine", "Numbers of the storage engine, by name", shards, |shard| &shard.engine),
         named("exchange", "Numbers of anti-entropy, by name", shards, |shard| &shard.exchange),
+        named("fill", "Numbers of slots that damage hit, by name", shards, |shard| &shard.fill),
         named("collect", "Numbers of the collection of deletes, by name", shards, |shard| &shard.collect),
     ]);
     families

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     server::{Asker, Control, InstallError},
-    shard::{Key, ShardState},
+    shard::{Key, Letter, ShardState},
 };
 use bytes::Bytes;
 use clockwise_wire::{
@@ -63,6 +63,10 @@ impl ShardState {
                 self.say_json(start, &identity);
             }
             Command::Install { layout } => self.install(start, layout),
+            Command::ForceComplete { slot } => {
+                self.shared.tell_all(|| Letter::ForceComplete(slot));
+                self.say_as(start, |writer| writer.ok());
+            }
             other => {
                 debug_assert!(false, "{other:?} is started elsewhere");
                 self.say_as(start, |writer| writer.error("ERR internal: this command is not served"));

@@ -3,8 +3,8 @@
 use super::counter::{Counter, Histogram, HistogramSnapshot};
 use crate::redis::COUNTED;
 use clockwise_core::{
-    collect::CollectStats, exchange::ExchangeStats, hints::HintsFor, hlc::Hlc, ids::MemberNumber,
-    outbox::Event, shard::ShardStats,
+    collect::CollectStats, exchange::ExchangeStats, fill::FillStats, hints::HintsFor, hlc::Hlc,
+    ids::MemberNumber, outbox::Event, shard::ShardStats,
 };
 use clockwise_store::{EngineStats, RecoveryReport};
 use std::{
@@ -84,6 +84,7 @@ pub(crate) struct ShardMetrics {
 #[derive(Clone, Debug, Default)]
 struct Gauges {
     shard: ShardStats,
+    fill_waits: BTreeMap<MemberNumber, u64>,
     engine: EngineStats,
     live_keys: u64,
     hints_for: Vec<HintsFor>,
@@ -103,8 +104,9 @@ impl ShardMetrics {
         live_keys: u64,
         hints_for: Vec<HintsFor>,
         collect_waits: BTreeMap<MemberNumber, u64>,
+        fill_waits: BTreeMap<MemberNumber, u64>,
     ) {
-        let gauges = Gauges { shard, engine, live_keys, hints_for, collect_waits };
+        let gauges = Gauges { shard, engine, live_keys, hints_for, collect_waits, fill_waits };
         *self.gauges.lock().unwrap_or_else(PoisonError::into_inner) = gauges;
     }
 }
@@ -171,6 +173,10 @@ pub struct ShardNumbers {
     pub hint_slots_behind: u64,
     /// Anti-entropy, by name.
     pub exchange: Vec<(&'static str, u64)>,
+    /// Slots of which the own copy is not whole, by name.
+    pub fill: Vec<(&'static str, u64)>,
+    /// For which owners such slots wait, and how many.
+    pub fill_waits: Vec<(String, u64)>,
     /// Collection of deleted and expired records, by name.
     pub collect: Vec<(&'static str, u64)>,
     /// Client connections.
@@ -375,6 +381,8 @@ impl ShardMetrics {
             hints_lost: gauges.shard.hints.lost,
             hint_slots_behind: gauges.shard.hints.behind,
             exchange: exchange_numbers(&gauges.shard.exchange),
+            fill: fill_numbers(&gauges.shard.fill),
+            fill_waits: gauges.fill_waits.iter().map(|(owner, slots)| (owner.to_string(), *slots)).collect(),
             collect: collect_numbers(&gauges.shard.collect),
             clients: self.clients.get(),
             links_up: self.links_up.get(),
@@ -412,6 +420,22 @@ fn exchange_numbers(exchange: &ExchangeStats) -> Vec<(&'static str, u64)> {
         ("slots_counted", exchange.slots_counted),
         ("trees_repaired", exchange.trees_repaired),
         ("slots_waiting", exchange.slots_waiting),
+    ]
+}
+
+fn fill_numbers(fill: &FillStats) -> Vec<(&'static str, u64)> {
+    vec![
+        ("slots_salvaging", fill.slots_salvaging),
+        ("slots_filling", fill.slots_filling),
+        ("slots_waiting", fill.slots_waiting),
+        ("slots_damaged", fill.slots_damaged),
+        ("slots_filled", fill.slots_filled),
+        ("slots_forced", fill.slots_forced),
+        ("writes_salvaged", fill.writes_salvaged),
+        ("versions_not_salvaged", fill.versions_not_salvaged),
+        ("records_fetched", fill.records_fetched),
+        ("writes_buffered", fill.writes_buffered),
+        ("discarded", fill.discarded),
     ]
 }
 

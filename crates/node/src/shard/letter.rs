@@ -12,6 +12,7 @@ use clockwise_core::{
     ids::MemberNumber,
     layout::Layout,
     request::{Outcome, Request, Ticket},
+    slot::Slot,
 };
 use clockwise_store::{Flushed, JobDone};
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub(crate) enum Letter {
     Crossing(Crossing),
     /// Another shard lost a link to this peer that carried messages for this shard.
     LinkLost(MemberNumber),
+    /// An operator takes a slot for complete, or all slots.
+    ForceComplete(Option<Slot>),
     /// The log is durable further than before.
     Durable(clockwise_core::ids::Lsn),
     /// A job of this shard's engine is done.

@@ -52,6 +52,7 @@ fn handle(shard: &ShardRef, letter: Letter) {
         }
         Letter::Crossing(crossing) => state.on_crossing(crossing),
         Letter::LinkLost(peer) => state.on_link_lost(peer),
+        Letter::ForceComplete(slot) => state.on_force_complete(slot),
         Letter::Durable(durable) => state.on_durable(durable),
         Letter::JobDone(done) => state.on_job_done(*done),
         Letter::Layout(layout) => {

@@ -248,6 +248,7 @@ impl ShardState {
             live_keys,
             core.hints_held().collect(),
             core.collect_waits(),
+            core.fills_wait_for(),
         );
         // All shards share one disk: one of them says so.
         match (was_full, self.disk_full) {
@@ -261,8 +262,25 @@ impl ShardState {
         self.repair_damage();
     }
 
+    /// An operator takes slots for complete; all of them, if none is named.
+    pub(super) fn on_force_complete(&mut self, slot: Option<Slot>) {
+        let Some(core) = &mut self.core else { return };
+        let slots = Slot::all().filter(|of| slot.is_none_or(|slot| slot == *of));
+        let forced = core.force_complete(slots, self.reading.now, &mut self.store, &mut self.outbox);
+        if forced > 0 {
+            tracing::warn!(
+                forced,
+                "slots are taken for complete by order: acknowledged writes may lack in them, and deleted keys be back"
+            );
+        }
+        self.flush_later();
+    }
+
     /// Tells `core` which slots damage may have hit, so that it fetches them from their other owners.
     fn repair_damage(&mut self) {
+        if self.core.is_none() {
+            return;
+        }
         let mut damaged = Vec::new();
         self.store.engine.take_damaged(&mut damaged);
         if let Some(first) = damaged.first() {
@@ -271,7 +289,7 @@ impl ShardState {
             tracing::error!(
                 slots,
                 first,
-                "damage on the disk: these slots are being repaired from other replicas"
+                "damage on the disk: these slots are filled anew from their other owners, if they have any"
             );
             let slots = damaged.iter().flat_map(|range| range.slots());
             if let Some(core) = &mut self.core {
@@ -305,6 +323,7 @@ impl ShardState {
                 core.on_loaded(loaded, self.reading.now, &mut self.store, &mut self.outbox);
             }
         }
+        self.repair_damage();
         self.flush_later();
     }
 
@@ -361,6 +380,8 @@ impl ShardState {
                     canary: canary(),
                 };
                 self.core = Some(Shard::new(config, Arc::clone(&layout)));
+                // What recovery found, before anybody asks.
+                self.repair_damage();
                 // A peer may have been faster than this letter.
                 for peer in self.links.up() {
                     self.on_link(peer, LinkState::Up);

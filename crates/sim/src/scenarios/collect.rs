@@ -23,7 +23,7 @@ fn without_exchange(seed: u64, canary: Canary) -> Lab {
 }
 
 impl Lab {
-    fn delete(&mut self, server: usize, level: Level) {
+    pub(super) fn delete(&mut self, server: usize, level: Level) {
         let end = self.ask(server, Op::Delete { basis: Basis::Plain }, level, None);
         assert!(matches!(end, Some(Answer::Written { .. })), "{end:?}");
     }

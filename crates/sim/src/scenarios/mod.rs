@@ -7,6 +7,7 @@ mod disks;
 mod dynamo;
 mod epochs;
 mod exchange;
+mod fill;
 mod hints;
 mod levels;
 mod membership;
@@ -193,6 +194,7 @@ fn clock(seen: &Seen, threshold: usize) -> PrintedClock {
         time: seen.time,
         expires_ms: None,
         kind: if seen.register { Kind::Register } else { Kind::Causal },
+        cmark: None,
         value: Value::Freed,
     };
     print_clock(&version, threshold, &|_| false)

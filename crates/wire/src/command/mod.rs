@@ -11,6 +11,7 @@ mod command_query;
 mod config;
 mod cw_del;
 mod cw_explain;
+mod cw_force_complete;
 mod cw_get;
 mod cw_identify;
 mod cw_install;
@@ -163,6 +164,11 @@ pub enum Command {
     Install {
         /// The encoded layout, decoded from its hex digits.
         layout: Bytes,
+    },
+    /// `CW.FORCE-COMPLETE slot|ALL`.
+    ForceComplete {
+        /// Which; all of them if none is named.
+        slot: Option<clockwise_core::slot::Slot>,
     },
     /// `PING [message]`.
     Ping {

@@ -1,9 +1,9 @@
 //! Every command, by name.
 
 use super::{
-    Row, auth, client, cluster, command_query, config, cw_del, cw_explain, cw_get, cw_identify, cw_install,
-    cw_session, cw_set, cw_status, dbsize, del, echo, exists, get, hello, info, mget, mset, ping, quit,
-    readonly, reset, select, set, ttl, wait,
+    Row, auth, client, cluster, command_query, config, cw_del, cw_explain, cw_force_complete, cw_get,
+    cw_identify, cw_install, cw_session, cw_set, cw_status, dbsize, del, echo, exists, get, hello, info,
+    mget, mset, ping, quit, readonly, reset, select, set, ttl, wait,
 };
 use core::cmp::Ordering;
 
@@ -16,6 +16,7 @@ pub static ROWS: &[&Row] = &[
     &config::ROW,
     &cw_del::ROW,
     &cw_explain::ROW,
+    &cw_force_complete::ROW,
     &cw_get::ROW,
     &cw_identify::ROW,
     &cw_install::ROW,

@@ -247,6 +247,11 @@ fn causal_commands_are_read() {
         Ok(Command::CausalDelete { key: "k".into(), context: None, wish })
     );
     assert_eq!(parse("cw.explain k"), Ok(Command::Explain { key: "k".into() }));
+    assert_eq!(parse("cw.force-complete all"), Ok(Command::ForceComplete { slot: None }));
+    assert_eq!(parse("cw.force-complete 16383"), Ok(Command::ForceComplete { slot: Some(Slot::LAST) }));
+    for wrong in ["16384", "-1", "x"] {
+        assert!(parse(&format!("cw.force-complete {wrong}")).is_err());
+    }
     assert_eq!(parse("cw.install 00fF"), Ok(Command::Install { layout: Bytes::from_static(&[0, 255]) }));
     let Ok(Command::Session(change)) = parse("CW.SESSION R one W all LEVEL strict TIMEOUT 60000") else {
         panic!()

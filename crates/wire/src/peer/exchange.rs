@@ -1,13 +1,16 @@
 //! Bytes of the steps of an exchange: the step, the session, then what it says.
 
 use super::parts::{get_bool, get_key, get_record, get_stamp, get_time, put_stamp, put_time};
-use crate::limits::{EXCHANGE_KEYS, EXCHANGE_RECORDS, EXCHANGE_ROOTS, EXCHANGE_SUMS};
+use crate::limits::{
+    EXCHANGE_KEYS, EXCHANGE_RECORDS, EXCHANGE_ROOTS, EXCHANGE_SUMS, FILL_RECORDS, FILL_WRITES,
+};
 use alloc::vec::Vec;
 use bytes::Bytes;
 use clockwise_core::{
     exchange::{Exchange, Lines},
     tree::{self, Sum},
     varint::{Malformed, Reader, put_bytes, put_u64},
+    version::Write,
 };
 
 const ROOTS: u8 = 0;
@@ -22,6 +25,10 @@ const WANT: u8 = 8;
 const RECORDS: u8 = 9;
 const BUSY: u8 = 10;
 const UNREADABLE: u8 = 11;
+const FILL: u8 = 12;
+const FILLED: u8 = 13;
+const BUFFERED: u8 = 14;
+const INCOMPLETE: u8 = 15;
 
 pub(super) fn put_exchange(out: &mut Vec<u8>, exchange: &Exchange) {
     let begin = |out: &mut Vec<u8>, step: u8| {
@@ -85,11 +92,25 @@ pub(super) fn put_exchange(out: &mut Vec<u8>, exchange: &Exchange) {
         Exchange::Records { stamp, records, .. } => {
             begin(out, RECORDS);
             put_stamp(out, stamp);
-            put_list(out, records, |out, (key, record)| {
-                put_bytes(out, key);
-                put_bytes(out, record);
-            });
+            put_list(out, records, put_key_record);
         }
+        Exchange::Fill { lines, after, .. } => {
+            begin(out, FILL);
+            put_lines(out, lines);
+            put_optional_key(out, after);
+        }
+        Exchange::Filled { stamp, records, upto, .. } => {
+            begin(out, FILLED);
+            put_stamp(out, stamp);
+            put_list(out, records, put_key_record);
+            put_optional_key(out, upto);
+        }
+        Exchange::Buffered { writes, upto, .. } => {
+            begin(out, BUFFERED);
+            put_list(out, writes, |out, write| write.encode(out));
+            put_optional_key(out, upto);
+        }
+        Exchange::Incomplete { .. } => begin(out, INCOMPLETE),
         Exchange::Busy { .. } => begin(out, BUSY),
         Exchange::Unreadable { .. } => begin(out, UNREADABLE),
     }
@@ -136,13 +157,32 @@ pub(super) fn get_exchange(reader: &mut Reader) -> Result<Exchange, Malformed> {
         }
         RECORDS => {
             let stamp = get_stamp(reader)?;
-            let record = |reader: &mut Reader| Ok((get_key(reader)?, get_record(reader)?));
-            Exchange::Records { session, stamp, records: get_list(reader, EXCHANGE_RECORDS, record)? }
+            Exchange::Records { session, stamp, records: get_list(reader, EXCHANGE_RECORDS, get_key_record)? }
         }
+        FILL => Exchange::Fill { session, lines: get_lines(reader)?, after: get_optional_key(reader)? },
+        FILLED => {
+            let stamp = get_stamp(reader)?;
+            let records = get_list(reader, FILL_RECORDS, get_key_record)?;
+            Exchange::Filled { session, stamp, records, upto: get_optional_key(reader)? }
+        }
+        BUFFERED => {
+            let writes = get_list(reader, FILL_WRITES, Write::decode)?;
+            Exchange::Buffered { session, writes, upto: get_optional_key(reader)? }
+        }
+        INCOMPLETE => Exchange::Incomplete { session },
         BUSY => Exchange::Busy { session },
         UNREADABLE => Exchange::Unreadable { session },
         _ => return Err(Malformed),
     })
+}
+
+fn put_key_record(out: &mut Vec<u8>, (key, record): &(Bytes, Bytes)) {
+    put_bytes(out, key);
+    put_bytes(out, record);
+}
+
+fn get_key_record(reader: &mut Reader) -> Result<(Bytes, Bytes), Malformed> {
+    Ok((get_key(reader)?, get_record(reader)?))
 }
 
 pub(super) fn put_list<T>(out: &mut Vec<u8>, list: &[T], put: impl Fn(&mut Vec<u8>, &T)) {

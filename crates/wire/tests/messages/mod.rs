@@ -121,7 +121,7 @@ fn exchange(rng: &mut Rng) -> Exchange {
     let lines = Lines { refuse: hlc(rng), collect: hlc(rng) };
     let roots = |rng: &mut Rng| (0..rng.usize(..9)).map(|_| rng.u128(..)).collect::<Vec<_>>();
     let names = |rng: &mut Rng| (16u64..32).filter(|_| rng.bool()).collect::<Vec<_>>();
-    match rng.u8(..12) {
+    match rng.u8(..16) {
         0 => Exchange::Roots { session, root: rng.u128(..) },
         1 => Exchange::Groups { session, groups: roots(rng) },
         2 => Exchange::Slots { session, group: rng.u8(..8) },
@@ -145,7 +145,17 @@ fn exchange(rng: &mut Rng) -> Exchange {
             let records = (0..rng.usize(..4)).map(|_| (key(rng), encoded_record(rng))).collect();
             Exchange::Records { session, stamp: stamp(rng), records }
         }
-        10 => Exchange::Unreadable { session },
+        10 => Exchange::Fill { session, lines, after: rng.bool().then(|| key(rng)) },
+        11 => {
+            let records = (0..rng.usize(..4)).map(|_| (key(rng), encoded_record(rng))).collect();
+            Exchange::Filled { session, stamp: stamp(rng), records, upto: rng.bool().then(|| key(rng)) }
+        }
+        12 => {
+            let writes = (0..rng.usize(..4)).map(|_| write(rng)).collect();
+            Exchange::Buffered { session, writes, upto: rng.bool().then(|| key(rng)) }
+        }
+        13 => Exchange::Incomplete { session },
+        14 => Exchange::Unreadable { session },
         _ => Exchange::Busy { session },
     }
 }

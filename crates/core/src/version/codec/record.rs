@@ -25,7 +25,9 @@ const EXPIRES: u8 = 1 << 1;
 const FREED: u8 = 1 << 2;
 /// The context is `seen` less the own dot.
 const REST_OF_SEEN: u8 = 1 << 3;
-const FLAGS: u8 = REGISTER | EXPIRES | FREED | REST_OF_SEEN;
+/// Of a causal version: the mark that its writer knew follows. Records without it were stored by an older program.
+const MARKED: u8 = 1 << 4;
+const FLAGS: u8 = REGISTER | EXPIRES | FREED | REST_OF_SEEN | MARKED;
 
 /// Room for everything of a version but its value, in the usual case.
 const VERSION_BYTES: usize = 48;
@@ -119,6 +121,7 @@ fn put_version(out: &mut Vec<u8>, version: &Version, record: &Record) {
         (EXPIRES, version.expires_ms.is_some()),
         (FREED, matches!(version.value, Value::Freed)),
         (REST_OF_SEEN, rest_of_seen),
+        (MARKED, version.cmark.is_some()),
     ] {
         flags |= if is_set { flag } else { 0 };
     }
@@ -131,6 +134,9 @@ fn put_version(out: &mut Vec<u8>, version: &Version, record: &Record) {
     if !rest_of_seen {
         version.ctx.encode(out);
     }
+    if let Some(cmark) = version.cmark {
+        put_mark(out, cmark, record.hi);
+    }
     if let Value::Bytes(bytes) = &version.value {
         put_bytes(out, bytes);
     }
@@ -139,7 +145,7 @@ fn put_version(out: &mut Vec<u8>, version: &Version, record: &Record) {
 fn get_version(reader: &mut Reader, seen: &DotSet, hi: Hlc, only: bool) -> Result<Version, Malformed> {
     let flags = reader.u8()?;
     let rest_of_seen = flags & REST_OF_SEEN != 0;
-    if flags & !FLAGS != 0 || rest_of_seen && !only {
+    if flags & !FLAGS != 0 || rest_of_seen && !only || flags & (REGISTER | MARKED) == REGISTER | MARKED {
         return Err(Malformed);
     }
     let kind = if flags & REGISTER != 0 { Kind::Register } else { Kind::Causal };
@@ -147,8 +153,9 @@ fn get_version(reader: &mut Reader, seen: &DotSet, hi: Hlc, only: bool) -> Resul
     let time = get_time_below(reader, hi)?;
     let expires_ms = if flags & EXPIRES != 0 { Some(minimal_u64(reader)?) } else { None };
     let ctx = if rest_of_seen { seen.without(dot) } else { DotSet::decode(reader)? };
+    let cmark = if flags & MARKED != 0 { Some(get_mark(reader, hi)?) } else { None };
     let value = if flags & FREED != 0 { Value::Freed } else { Value::Bytes(get_bytes(reader, usize::MAX)?) };
-    let version = Version { dot, ctx, time, expires_ms, kind, value };
+    let version = Version { dot, ctx, time, expires_ms, kind, cmark, value };
     if !rest_of_seen && only && is_rest_of_seen(&version, seen) {
         return Err(Malformed);
     }

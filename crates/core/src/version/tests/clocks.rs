@@ -16,6 +16,7 @@ fn version(own: (u32, u64), ctx: &[(u32, u64, u64)]) -> Version {
         time: Hlc(1),
         expires_ms: None,
         kind: Kind::Causal,
+        cmark: None,
         value: Value::Bytes(Bytes::new()),
     }
 }

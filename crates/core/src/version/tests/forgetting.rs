@@ -5,7 +5,7 @@ use crate::{
     hlc::Hlc,
     ids::Actor,
     varint::Malformed,
-    version::{MintError, Record, SlotLines, Token, amnesia},
+    version::{MintError, Record, SlotLines, SlotState, Token, amnesia},
 };
 use bytes::Bytes;
 use std::vec::Vec;
@@ -212,8 +212,10 @@ fn lines_round_trip() {
         used: 1 << 40,
         gone: 5,
         time_floor: Hlc(u64::MAX),
+        state: SlotState::Filling { lined: true },
     };
-    for lines in [empty, some] {
+    let salvaging = SlotLines { state: SlotState::Salvaging, ..some };
+    for lines in [empty, some, salvaging] {
         assert_eq!(SlotLines::decode(Bytes::from(encoded(&lines))), Ok(lines));
     }
 }
@@ -232,6 +234,6 @@ fn lines_that_break_their_rules_are_refused() {
     for end in 0..good.len() {
         // The form without an actor is the same up to there.
         let shorter = SlotLines::decode(Bytes::copy_from_slice(&good[..end]));
-        assert_eq!(shorter.is_ok(), end == 25);
+        assert_eq!(shorter.is_ok(), end == 26);
     }
 }

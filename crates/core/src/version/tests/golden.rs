@@ -4,7 +4,7 @@ use super::Server;
 use crate::varint::Reader;
 use crate::{
     slot::Slot,
-    version::{DigestKey, Intent, Record, SlotLines, Token, TokenKey, Value, Write},
+    version::{DigestKey, Intent, Record, SlotLines, SlotState, Token, TokenKey, Value, Write},
 };
 use bytes::Bytes;
 use std::{format, string::String, vec::Vec};
@@ -54,7 +54,20 @@ fn records() {
     let mut s1 = Server::new(1);
     s1.blind(b'A', T);
     s1.blind(b'B', T);
-    assert_eq!(of_record(&s1.record), "01090706050403020101040200020002010100014100020200000142");
+    assert_eq!(of_record(&s1.record), "010907060504030201010402000210020101000001411002020000000142");
+    // As it was stored before marks were kept.
+    let before = Record::decode(Bytes::from_static(&[
+        1, 9, 7, 6, 5, 4, 3, 2, 1, 1, 4, 2, 0, 2, 0, 2, 1, 1, 0, 1, 65, 0, 2, 2, 0, 0, 1, 66,
+    ]))
+    .expect("it was written once");
+    assert!(before.versions.iter().all(|version| version.cmark.is_none()));
+    let mut both = before.clone();
+    both.join(&s1.record);
+    assert_eq!(both, s1.record, "what is known of a mark stays known");
+    let mut s3 = Server::new(3);
+    s3.receive(&plain().0.record);
+    s3.put(&s3.record.token(), b'C', T);
+    assert_eq!(of_record(&s3.record), "010a0706050403020103040104010401010401010118060100010401010143");
     s1.me.incarnation = 2;
     s1.del(T);
     assert_eq!(of_record(&s1.record), "010a07060504030201020402020201010302010000");
@@ -76,12 +89,16 @@ fn writes() {
 
 #[test]
 fn lines() {
-    assert_eq!(of_lines(&SlotLines::default()), "01000000000000000000000000000000000000000000000000");
+    assert_eq!(of_lines(&SlotLines::default()), "0200000000000000000000000000000000000000000000000000");
+    let before = Bytes::from([&[1][..], &[0; 24]].concat());
+    assert_eq!(SlotLines::decode(before), Ok(SlotLines::default()));
+    let filling = SlotLines { state: SlotState::Filling { lined: true }, ..SlotLines::default() };
+    assert_eq!(of_lines(&filling), "0203000000000000000000000000000000000000000000000000");
     let (mut s2, _) = plain();
     s2.lines.refuse.0 = T + 9;
     s2.lines.collect.0 = T;
     s2.hand_over();
-    assert_eq!(of_lines(&s2.lines), "01110706050403020108070605040302010907060504030201040101");
+    assert_eq!(of_lines(&s2.lines), "0200110706050403020108070605040302010907060504030201040101");
 }
 
 #[test]
