@@ -23,9 +23,8 @@ impl Shard {
         lines.state = SlotState::Complete;
         self.mark_slot(slot, &lines, false, cx);
         self.fills.tally.completed += 1;
+        // What the others took meanwhile comes with the next comparison.
         self.fills.leave(slot);
-        // What the others took meanwhile.
-        self.on_slot_behind(slot);
         Next::Ended
     }
 

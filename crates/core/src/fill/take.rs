@@ -52,7 +52,6 @@ impl Shard {
         None
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
     fn records_given<S: Storage>(
         &mut self,
         slot: Slot,

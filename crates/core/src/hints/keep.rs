@@ -24,7 +24,6 @@ use bytes::Bytes;
 
 /// Something that needs what is held of a key.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "it is boxed as a task")]
 pub(crate) enum HintTask {
     /// Another server's write, to be held for these owners.
     Keep(MemberNumber, Option<OpId>, Targets, Write),

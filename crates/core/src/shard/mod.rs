@@ -209,11 +209,8 @@ impl Shard {
             Body::Exchange(ask) if self.is_fetch(ask.session()) => self.collect_lost(peer, cx),
             Body::Exchange(ask) if !ask.is_answer() => self.exchange_lost(peer, cx),
             Body::Rounds(_) => self.collect_lost(peer, cx),
-            Body::Deliver { op, .. } => {
-                if !self.salvage_failed(*op, cx) {
-                    self.delivery_failed(*op, peer, now.mono_ms);
-                }
-            }
+            Body::Deliver { op, .. } if self.salvage_failed(*op, cx) => {}
+            Body::Deliver { op, .. } => self.delivery_failed(*op, peer, now.mono_ms),
             _ => {}
         }
     }

@@ -396,8 +396,8 @@ fn a_slot_that_is_filled_is_not_compared_and_gives_nothing() {
         };
         let lines = clockwise_core::exchange::Lines::default();
         for question in [
-            Exchange::Sums { session, lines },
-            Exchange::Keys { session, names: Vec::new(), after: None },
+            Exchange::Sums { session, lines, watch: false },
+            Exchange::Keys { session, names: Vec::new(), after: None, above: None },
             Exchange::Want { session, lines, keys: vec![Bytes::from_static(b"{tag}a")] },
         ] {
             let mut out = Outbox::default();

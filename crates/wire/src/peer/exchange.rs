@@ -94,25 +94,40 @@ pub(super) fn put_exchange(out: &mut Vec<u8>, exchange: &Exchange) {
             put_stamp(out, stamp);
             put_list(out, records, put_key_record);
         }
+        Exchange::Fill { .. }
+        | Exchange::Filled { .. }
+        | Exchange::Buffered { .. }
+        | Exchange::Incomplete { .. } => put_fill(out, exchange),
+        Exchange::Busy { .. } => begin(out, BUSY),
+        Exchange::Unreadable { .. } => begin(out, UNREADABLE),
+    }
+}
+
+/// The steps that fill a slot.
+fn put_fill(out: &mut Vec<u8>, exchange: &Exchange) {
+    let mut begin = |step: u8| {
+        out.push(step);
+        put_u64(out, exchange.session());
+    };
+    match exchange {
         Exchange::Fill { lines, after, .. } => {
-            begin(out, FILL);
+            begin(FILL);
             put_lines(out, lines);
             put_optional_key(out, after);
         }
         Exchange::Filled { stamp, records, upto, .. } => {
-            begin(out, FILLED);
+            begin(FILLED);
             put_stamp(out, stamp);
             put_list(out, records, put_key_record);
             put_optional_key(out, upto);
         }
         Exchange::Buffered { writes, upto, .. } => {
-            begin(out, BUFFERED);
+            begin(BUFFERED);
             put_list(out, writes, |out, write| write.encode(out));
             put_optional_key(out, upto);
         }
-        Exchange::Incomplete { .. } => begin(out, INCOMPLETE),
-        Exchange::Busy { .. } => begin(out, BUSY),
-        Exchange::Unreadable { .. } => begin(out, UNREADABLE),
+        Exchange::Incomplete { .. } => begin(INCOMPLETE),
+        _ => {}
     }
 }
 
