@@ -32,11 +32,10 @@ pub fn mix_against(canary: Canary) -> Mix {
         Canary::HintLeavesNoLines => Mix::StandIn,
         Canary::StandInForgetsUsed => Mix::StandIn,
         Canary::HintsReplaceEachOther => Mix::StandIn,
-        // Scenarios convict them: nothing rots in a mix.
         Canary::FillAckBeforeItsLine
         | Canary::FillingServes
         | Canary::FillKeptAboveItsLine
-        | Canary::SalvageSkipped => Mix::Everything,
+        | Canary::SalvageSkipped => Mix::Rot,
         Canary::CollectEarly
         | Canary::RoundWithoutAll
         | Canary::FloorIgnoresHints
@@ -44,6 +43,19 @@ pub fn mix_against(canary: Canary) -> Mix {
         | Canary::CollectForgetsUsed => Mix::Deletes,
     }
 }
+
+/// Bugs that tests convict step by step, in scenarios of this crate or of core: what they need is rare in seeds.
+pub const BY_SCENARIO: [Canary; 9] = [
+    Canary::FillAckBeforeItsLine,
+    Canary::FillingServes,
+    Canary::FillKeptAboveItsLine,
+    Canary::SalvageSkipped,
+    Canary::CollectEarly,
+    Canary::RoundWithoutAll,
+    Canary::FloorIgnoresHints,
+    Canary::ConfirmBeforeSync,
+    Canary::CollectForgetsUsed,
+];
 
 /// What it took to convict a bug once.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ use clockwise_core::{
     canary::Canary,
     hints::HintBudget,
     ids::{Epoch, MemberNumber},
+    limits::{RECORD_BYTES, VALUE_BYTES},
     message::{Body, Delivered},
     request::{Basis, Op, Outcome},
     slot::Slot,
@@ -220,15 +221,37 @@ fn an_answer_of_somebody_else_frees_no_hint() {
 fn one_key_that_its_owner_cannot_take_keeps_no_other_from_it() {
     let Five { mut cluster, owners, others } = five();
     pass(&mut cluster, 50);
+    let (owner, one, large) = (owners[2], level(1, false), "x".repeat(VALUE_BYTES));
+    // Siblings that only this owner has: one more makes the record larger than it may be.
+    cluster.cut = ALL.into_iter().flat_map(|other| [(owner, other), (other, owner)]).collect();
+    for _ in 0..RECORD_BYTES / VALUE_BYTES - 1 {
+        cluster.set(owner, &key(7), &large, BLIND, one);
+    }
+    cluster.settle();
+    cluster.cut.clear();
+    let holder = missed(&mut cluster, &owners, &others, 300);
+    cluster.set(owners[0], &key(7), &large, BLIND, SLOPPY);
+    cluster.settle();
+    back(&mut cluster, owner);
+    pass(&mut cluster, 6_000);
+    assert_eq!(held(&cluster, holder), 1, "it is offered again and again");
+    let own = cluster.get(owner, &key(7), one).record;
+    cluster.set(owner, &key(7), "all in one", Basis::Causal(own.token()), one);
+    pass(&mut cluster, 2_000);
+    assert_eq!(held(&cluster, holder), 0);
+}
+
+#[test]
+fn an_owner_that_is_damaged_takes_what_is_held_for_it_when_it_is_whole_again() {
+    let Five { mut cluster, owners, others } = five();
+    pass(&mut cluster, 50);
     let holder = missed(&mut cluster, &owners, &others, 300);
     let bad = key(7).into_bytes();
     cluster.servers[owners[2] as usize - 1].store.damaged.insert((Slot::of(&bad), bad));
     back(&mut cluster, owners[2]);
-    pass(&mut cluster, 6_000);
-    assert_eq!(held(&cluster, holder), 1, "it is offered again and again");
-    cluster.servers[owners[2] as usize - 1].store.damaged.clear();
-    pass(&mut cluster, 2_000);
+    pass(&mut cluster, 8_000);
     assert_eq!(held(&cluster, holder), 0);
+    assert!((0..300).all(|number| holds(&mut cluster, owners[2], number)));
 }
 
 #[test]
