@@ -26,7 +26,7 @@ pub fn mix_against(canary: Canary) -> Mix {
         Canary::ReadRepairNotAwaited => Mix::Network,
         Canary::StaleEpochAccepted => Mix::Layout,
         Canary::TornTailAccepted => Mix::Crash,
-        Canary::ExchangeIgnoresTombstones => Mix::Network,
+        Canary::ExchangeIgnoresTombstones => Mix::Deletes,
         Canary::StandInsCountAtStrictLevels => Mix::StandIn,
         Canary::HintDroppedWhenSent => Mix::StandIn,
         Canary::HintLeavesNoLines => Mix::StandIn,

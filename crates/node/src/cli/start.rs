@@ -5,7 +5,7 @@ use crate::{
     folder::Folder,
     http::HttpDoor,
     logging,
-    server::{Exit, Server},
+    server::{Exit, Server, ServerHandle},
     settings::{Settings, SettingsError, Source, load},
     signals,
 };
@@ -15,7 +15,10 @@ use std::{
     net::{SocketAddr, TcpListener},
     path::PathBuf,
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
 };
 
@@ -53,16 +56,26 @@ impl Start {
             ?settings,
             "starting"
         );
-        let handle = Server::start(settings, folder)?;
-        let door = HttpDoor::open(http, Arc::new(handle.clone()))?;
-        let stopping = handle.clone();
+        // From before the first socket is open: whoever sees it may stop the server at once.
+        let started: Arc<OnceLock<ServerHandle>> = Arc::default();
+        let asked = Arc::new(AtomicBool::new(false));
+        let (to_stop, ask) = (Arc::clone(&started), Arc::clone(&asked));
         signals::on_stop(move |before| {
             if before > 0 {
                 std::process::exit(130);
             }
             tracing::info!("stopping");
-            stopping.shutdown();
+            ask.store(true, Ordering::SeqCst);
+            if let Some(server) = to_stop.get() {
+                server.shutdown();
+            }
         })?;
+        let handle = Server::start(settings, folder)?;
+        let handle = started.get_or_init(|| handle).clone();
+        if asked.load(Ordering::SeqCst) {
+            handle.shutdown();
+        }
+        let door = HttpDoor::open(http, Arc::new(handle.clone()))?;
         if self.stop_on_stdin_eof {
             let stopping = handle.clone();
             thread::Builder::new().name("stdin".to_owned()).spawn(move || {

@@ -153,13 +153,19 @@ impl TestCluster {
 
     /// What `/metrics` says of one number: the sum over its lines that begin so.
     pub fn metric(&self, server: usize, begins: &str) -> f64 {
+        self.metric_with(server, begins, "")
+    }
+
+    /// The sum of the samples whose line begins so and has this in it.
+    pub fn metric_with(&self, server: usize, begins: &str, has: &str) -> f64 {
         let http = self.http(server);
         let mut stream = TcpStream::connect(http).unwrap();
         write!(stream, "GET /metrics HTTP/1.1\r\nHost: {http}\r\nConnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).unwrap();
-        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(begins)).collect();
-        assert!(!lines.is_empty(), "{begins} is not in\n{text}");
+        let lines: Vec<&str> =
+            text.lines().filter(|line| line.starts_with(begins) && line.contains(has)).collect();
+        assert!(!lines.is_empty(), "{begins} {has} is not in\n{text}");
         lines.iter().map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
     }
 
