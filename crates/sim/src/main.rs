@@ -14,7 +14,7 @@ usage: clockwise-sim [--seeds N] [--seed S] [--mix NAME] [--canary NAME] [--stor
 
   --seeds N      how many seeds to run, from --seed on (default 20)
   --seed S       the first seed (default 1)
-  --mix NAME     calm, network, crash, clock, layout, everything, stand-in, long or deletes (default: each in turn)
+  --mix NAME     calm, network, crash, clock, layout, everything, stand-in, long, deletes or rot (default: each in turn)
   --canary NAME  switch on a known bug; `all` runs the same seeds with each of them
   --store KIND   files (the real engine on a simulated disk, the default) or memory
   --trace        print what happens
