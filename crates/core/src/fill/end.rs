@@ -1,5 +1,6 @@
-//! Complete again: when all is fetched and the buffer is joined, when the hub of a round has given all, or because an operator
-//! says so.
+//! Complete again: when all is fetched and the buffer is joined, or because an operator says so. What a round of collection would
+//! do with such a slot (R7) is here too, but no round calls it so far: one with an owner that is being filled is void, and
+//! waits until that is through.
 
 use super::work::{Next, Phase};
 use crate::{
@@ -29,8 +30,7 @@ impl Shard {
     }
 
     /// A round asks for what is here (R7), with the lives of the owners as its hub knows them: what a source gave in another
-    /// life may be known to nobody else any more, and goes. The answer is the buffer: see
-    /// [`Shard::force_complete`] for what is not asked.
+    /// life may be known to nobody else any more, and goes. The answer is the buffer.
     pub fn fill_pulled<S: Storage>(
         &mut self,
         slot: Slot,

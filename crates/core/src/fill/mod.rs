@@ -21,7 +21,7 @@
 //! | `take` | taking what they gave |
 //! | `serve` | giving it |
 //! | `buffer` | writes that come meanwhile, and how they get into the slot |
-//! | `end` | complete again: by itself, by a round, by force |
+//! | `end` | complete again: by itself or by force (by a round: not connected yet) |
 //! | `stats` | how far it is, and for whom it waits |
 //!
 //! What always holds: the state of a slot is in its lines, in the same batch as what it stands for; what fills have given may be
